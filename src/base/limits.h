@@ -1,0 +1,69 @@
+/* Every bound of spate in one place. Reaching one is an ordinary error, with a test at n-1, n and n+1.
+ * Units end the names; where a protocol or another client gave the number, it is said. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#include <stdint.h>
+
+/* ---- torrent files ---- */
+#define LIMIT_METAINFO_BYTES          (32u << 20)  /* honest ones of 24 MB with 166,067 files are known */
+#define LIMIT_BENCODE_DEPTH           100u         /* as libtorrent */
+#define LIMIT_BENCODE_TOKENS          8000000u
+#define LIMIT_PIECE_BYTES             (1u << 29)
+#define LIMIT_PIECES                  0x200000u    /* as libtorrent */
+#define LIMIT_TORRENT_BYTES           (UINT64_C(1) << 62)
+#define LIMIT_FILES                   1000000u
+#define LIMIT_PATH_DEPTH              100u         /* elements of one path */
+#define LIMIT_PATH_ELEMENT_BYTES      70000u       /* as the torrent says it; on the disk it is shortened */
+#define LIMIT_TRACKERS                256u         /* of one torrent */
+#define LIMIT_WEB_SEEDS               256u
+#define LIMIT_URL_BYTES               2048u
+#define LIMIT_MAGNET_BYTES            16384u
+
+/* ---- peers ---- */
+#define LIMIT_PEER_MESSAGE_BYTES      (1u << 20)   /* longest message but piece and bitfield */
+#define LIMIT_PEER_EXT_BYTES          (256u << 10) /* extension message, BEP 10 */
+#define LIMIT_PEER_REQUESTS_IN        500u         /* queued from one peer; we say so as reqq */
+#define LIMIT_PEER_REQUESTS_OUT       500u         /* ours outstanding at one peer */
+#define LIMIT_PEER_REQUEST_BYTES      (128u << 10) /* longest block somebody may ask for */
+#define LIMIT_PEER_CONTROL_BYTES      (64u << 10)  /* control messages waiting to leave */
+#define LIMIT_PEER_ALLOWED_FAST       64u          /* BEP 6 */
+#define LIMIT_PEER_SUGGESTED          16u
+#define LIMIT_PEER_CLIENT_BYTES       64u          /* the name a peer calls itself */
+#define LIMIT_PEER_REJECTS            50u          /* in a row, before we stop asking for a while */
+#define LIMIT_CONNECTIONS             500u         /* of a session, default */
+#define LIMIT_PEERS_PER_TORRENT       80u          /* connected, default */
+#define LIMIT_PEERBOOK                3000u        /* known addresses of one torrent */
+#define LIMIT_UNNAMED_CONNECTIONS     100u         /* incoming that have not named a torrent yet */
+#define LIMIT_CONNECTIONS_PER_IP      4u           /* of one torrent, to or from one address */
+#define LIMIT_PARTIAL_PIECES          2048u
+
+/* ---- trackers ---- */
+#define LIMIT_TRACKER_BODY_BYTES      (1u << 20)
+#define LIMIT_TRACKER_PEERS           2000u        /* taken from one answer */
+#define LIMIT_TRACKER_TEXT_BYTES      256u         /* failure and warning texts */
+#define LIMIT_TRACKER_INTERVAL_MIN_S  60
+#define LIMIT_TRACKER_INTERVAL_MAX_S  86400
+#define LIMIT_HTTP_REDIRECTS          5u
+#define LIMIT_HTTP_INFLATE_RATIO      100u         /* decoded bytes per byte received */
+#define LIMIT_HTTP_CONCURRENT         50u
+#define LIMIT_DATAGRAM_BYTES          2048u
+
+/* ---- tracker server ---- */
+#define LIMIT_SWARMS                  1000000u
+#define LIMIT_SWARM_PEERS             100000u      /* of one info-hash */
+#define LIMIT_ANNOUNCE_PEERS          200u         /* in one answer */
+#define LIMIT_SCRAPE_HASHES           74u          /* of one request; BEP 15 fits 74 */
+
+/* ---- disk ---- */
+#define LIMIT_FRAME_BYTES             (64u << 20)  /* memory of pieces in flight, default */
+#define LIMIT_FRAME_CHUNK_BYTES       (256u << 10)
+#define LIMIT_OPEN_FILES              128u         /* of payload, session-wide */
+#define LIMIT_NAME_BYTES              255u         /* of one path element, when the file system does not say */
+
+/* ---- session ---- */
+#define LIMIT_TORRENTS                200000u
+#define LIMIT_LOG_ENTRIES             1024u
+#define LIMIT_COMMANDS                65536u       /* messages to a session that are not yet handled */
+
+#endif
