@@ -1,0 +1,34 @@
+/* Hashing what is on the disk: reads only, in order, with bounded memory, on workers. */
+#ifndef DISK_CHECK_H
+#define DISK_CHECK_H
+
+#include "disk/store.h"
+
+struct check;
+
+struct check_settings {
+    struct io *io;
+    struct store *store;
+    const struct layout *layout;
+    const uint8_t *piece_hashes;
+    const struct bitset *pieces;       /* which to check; copied; NULL: all */
+    uint32_t parallel;                 /* pieces at a time; 0: one per worker */
+    void (*on_ready)(void *user);      /* an event waits; never called from inside a call */
+    void *user;
+};
+
+struct check_event {
+    enum { CHECK_PIECE, CHECK_DONE } type;
+    uint32_t piece;
+    bool good;
+    int error;                         /* not good: SPATE_EMISMATCH, SPATE_ESHORT, SPATE_ENOENT, SPATE_EIO... */
+    uint32_t file;
+};
+
+int check_create(const struct check_settings *, struct check **out);
+void check_start(struct check *);
+bool check_next(struct check *, struct check_event *);
+/* Stops; freed once its operations have completed. */
+void check_destroy(struct check *);
+
+#endif

@@ -1,0 +1,104 @@
+/* The files of one torrent on a disk: opening them safely, reading, writing and syncing ranges of the
+ * torrent. A range is given in torrent bytes and turned into file extents here (codec/layout.h); pad files
+ * read as zeroes and are never written; bytes of unwanted files live in one part file.
+ *
+ * Below the destination every path is walked element by element under directory descriptors; writing
+ * follows no symbolic link. All calls are made on the loop's thread; the work happens on workers. */
+#ifndef DISK_STORE_H
+#define DISK_STORE_H
+
+#include "base/bitset.h"
+#include "codec/layout.h"
+#include "io/io.h"
+
+struct store;
+
+struct store_settings {
+    struct io *io;
+    const struct layout *layout;       /* lives as long as the store */
+    const char *const *paths;          /* one a layout file index (pad files: NULL), '/' between safe
+                                        * elements, relative to save_path; live as long as the store */
+    uint32_t file_count;
+    const char *save_path;             /* as the user gave it */
+    const char *part_path;             /* the part file; NULL: unwanted bytes are dropped with their piece */
+    enum io_allocate allocate;
+    bool allocate_none;                /* files grow as they are written */
+    bool read_only;                    /* never write */
+    bool follow_symlinks;              /* reading may */
+};
+
+/* Copies the settings. No I/O yet. */
+int store_create(const struct store_settings *, struct store **out);
+/* Frees it once its last operation has completed; files are closed on a worker. */
+void store_destroy(struct store *);
+
+/* What is there. One a file. */
+struct store_file_found {
+    enum { STORE_ABSENT, STORE_PRESENT, STORE_NOT_A_FILE } what;
+    struct io_stat stat;
+};
+
+/* Looks at every wanted file without changing anything. status: 0, or why the destination cannot be used.
+ * found is the caller's array of file_count entries. */
+struct store_look {
+    struct io_op op;
+    struct store *store;
+    struct store_file_found *found;
+    uint64_t free_bytes;               /* out; of the destination's file system */
+    bool destination_exists;           /* out */
+};
+void store_look(struct store *, struct store_look *);
+
+/* Makes the destination and the wanted files ready for writing: directories, lengths, reserved space,
+ * zero-length files. Compares free space first (SPATE_ENOSPC before anything is allocated). A longer file
+ * is left as it is. On failure `file` names the one concerned, UINT32_MAX: none. */
+struct store_prepare {
+    struct io_op op;
+    struct store *store;
+    uint32_t file;                     /* out */
+    char text[240];                    /* out; what failed, for people; names unescaped */
+};
+void store_prepare(struct store *, struct store_prepare *);
+
+/* One read or write of a range of the torrent. iov is the caller's, lent until completion; the caller's
+ * lengths add up to length. status: 0, SPATE_ESHORT (reading beyond the end of a file), SPATE_ENOSPC... */
+struct store_transfer {
+    struct io_op op;
+    struct store *store;
+    uint64_t offset, length;           /* bytes of the torrent */
+    const struct iovec *iov;
+    int iov_count;
+    uint32_t file;                     /* out, on failure: which one; UINT32_MAX: none */
+};
+void store_read(struct store *, struct store_transfer *);
+void store_write(struct store *, struct store_transfer *);
+/* The same on the calling worker thread, for jobs that do more than transfer. */
+int store_read_now(struct store *, struct io_fs *, uint64_t offset, uint64_t length,
+                   const struct iovec *, int iov_count, uint32_t *file);
+int store_write_now(struct store *, struct io_fs *, uint64_t offset, uint64_t length,
+                    const struct iovec *, int iov_count, uint32_t *file);
+
+/* fdatasync of every file written since the last one, fsync of every directory that gained an entry. Covers
+ * exactly the writes that had completed when it was submitted. After a failure nothing since the last good
+ * sync may be trusted. */
+struct store_sync {
+    struct io_op op;
+    struct store *store;
+    uint32_t file;                     /* out, on failure */
+};
+void store_sync(struct store *, struct store_sync *);
+
+/* wanted: one byte a layout file. Unwanted files are not created; bytes of a newly wanted file that lie in
+ * the part file move into place. Takes effect for operations submitted later. status by completion. */
+struct store_want {
+    struct io_op op;
+    struct store *store;
+    const uint8_t *wanted;             /* lent until completion; NULL: everything */
+    uint32_t file;
+};
+void store_want(struct store *, struct store_want *);
+
+/* Closes every open file (they are opened again when needed). */
+void store_close_files(struct store *);
+
+#endif
