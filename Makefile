@@ -1,0 +1,55 @@
+# The doors of spate. Each first makes sure that what it needs is there (scripts/setup.sh); the work
+# itself is Meson's and the scripts'.
+#
+#   make              build the library and the program into build/
+#   make demo         watch a real swarm on this machine bring 256 MiB
+#   make check        every test, sanitizer and linter; ends with "N passed, N failed"
+#   make fresh-check  `make demo` and `make check` in a bare Debian 12 chroot (needs root)
+#   make fuzz         every fuzz target for a minute, with its coverage
+#   make bench        measurements beside other clients
+#   make install      PREFIX=/usr/local, DESTDIR=
+#   make fmt          format the source
+#   make clean        remove everything that was built
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+
+all:
+	@sh scripts/setup.sh build
+	@sh scripts/build.sh $(BUILD)
+
+demo:
+	@sh scripts/setup.sh build
+	@sh scripts/build.sh $(BUILD)
+	@sh scripts/demo.sh $(BUILD)
+
+check:
+	@sh scripts/setup.sh test
+	@sh scripts/check.sh
+
+fresh-check:
+	@sh scripts/setup.sh fresh
+	@sh scripts/fresh-check.sh
+
+fuzz:
+	@sh scripts/setup.sh fuzz
+	@sh scripts/fuzz.sh
+
+bench:
+	@echo "make bench: there is nothing to measure with here: the benches belong to the work on the" >&2
+	@echo "data path, which is not in this version. 'make demo' prints the rate of one transfer." >&2
+	@exit 1
+
+install:
+	@sh scripts/setup.sh build
+	@sh scripts/build.sh $(BUILD) --prefix=$(PREFIX)
+	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild
+
+fmt:
+	@sh scripts/setup.sh test
+	@sh scripts/sources.sh | xargs clang-format -i
+
+clean:
+	rm -rf $(BUILD) build-check build-fuzz
+
+.PHONY: all demo check fresh-check fuzz bench install fmt clean
