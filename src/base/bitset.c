@@ -1,6 +1,7 @@
 /* A set of small numbers in the wire's bit order (BEP 3, bitfield). */
 #include "base/bitset.h"
 
+#include "base/bytes.h"
 #include "base/error.h"
 
 #include <stdlib.h>
@@ -92,4 +93,31 @@ uint32_t bitset_next(const struct bitset *b, uint32_t from)
 uint32_t bitset_next_clear(const struct bitset *b, uint32_t from)
 {
     return next_with(b, from, 0xff);
+}
+
+uint32_t bitset_next_common(const struct bitset *a, const struct bitset *b, uint32_t from)
+{
+    if (from >= a->count) {
+        return a->count;
+    }
+    size_t size = bitset_bytes(a->count);
+    size_t i = from >> 3;
+    uint8_t first = (uint8_t)(a->bytes[i] & b->bytes[i] & (0xff >> (from & 7)));
+    if (first) {
+        return (uint32_t)(i * 8) + (uint32_t)__builtin_clz((unsigned)first << 24);
+    }
+    i++;
+    for (; size - i >= 8; i += 8) {
+        uint64_t word = load_be64(a->bytes + i) & load_be64(b->bytes + i);
+        if (word) {
+            return (uint32_t)(i * 8) + (uint32_t)__builtin_clzll(word);
+        }
+    }
+    for (; i < size; i++) {
+        uint8_t byte = a->bytes[i] & b->bytes[i];
+        if (byte) {
+            return (uint32_t)(i * 8) + (uint32_t)__builtin_clz((unsigned)byte << 24);
+        }
+    }
+    return a->count;
 }

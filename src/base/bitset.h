@@ -65,5 +65,8 @@ bool bitset_load(struct bitset *, const uint8_t *bytes, size_t size);
 uint32_t bitset_next(const struct bitset *, uint32_t from);
 /* The first number at or after from that is not in the set; count when there is none. */
 uint32_t bitset_next_clear(const struct bitset *, uint32_t from);
+/* The first number at or after from that is in both sets, which range over as many numbers; their count
+ * when there is none. */
+uint32_t bitset_next_common(const struct bitset *, const struct bitset *, uint32_t from);
 
 #endif

@@ -37,6 +37,11 @@
 #define LIMIT_UNNAMED_CONNECTIONS     100u         /* incoming that have not named a torrent yet */
 #define LIMIT_CONNECTIONS_PER_IP      4u           /* of one torrent, to or from one address */
 #define LIMIT_PARTIAL_PIECES          2048u
+#define LIMIT_PEERBOOK_BANS           1000u        /* banned IP addresses of one torrent */
+#define LIMIT_STRANGERS               16384u       /* session-wide: IP addresses dialled of late */
+#define LIMIT_PAROLE_RECORDS          64u          /* failed pieces remembered, of one torrent */
+#define LIMIT_PAROLE_BLOCKS           262144u      /* their blocks, 16 bytes of memory each */
+#define LIMIT_UPLOAD_SLOTS            100u         /* unchoked peers of one torrent */
 
 /* ---- trackers ---- */
 #define LIMIT_TRACKER_BODY_BYTES      (1u << 20)
@@ -47,6 +52,9 @@
 #define LIMIT_HTTP_REDIRECTS          5u
 #define LIMIT_HTTP_INFLATE_RATIO      100u         /* decoded bytes per byte received */
 #define LIMIT_HTTP_CONCURRENT         50u
+#define LIMIT_HTTP_URL_BYTES          8192u        /* of a request or a redirect, with its query */
+#define LIMIT_HTTP_HEADER_BYTES       (64u << 10)  /* of one answer, all lines together */
+#define LIMIT_RESOLVE_CONCURRENT      32u          /* names asked for at once; more wait their turn */
 #define LIMIT_DATAGRAM_BYTES          2048u
 
 /* ---- tracker server ---- */
@@ -64,6 +72,7 @@
 /* ---- session ---- */
 #define LIMIT_TORRENTS                200000u
 #define LIMIT_LOG_ENTRIES             1024u
+#define LIMIT_WORKERS                 64u          /* threads of one worker pool */
 #define LIMIT_COMMANDS                65536u       /* messages to a session that are not yet handled */
 
 #endif

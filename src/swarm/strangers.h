@@ -1,0 +1,33 @@
+/* How often an address that never spoke BitTorrent with us may be dialled, over all torrents of a
+ * session: trackers and peers can name a victim in place of a peer, and many clients dialling it
+ * would be an attack. Once a handshake with an IP address completed it is proven, and back-off is
+ * each torrent's own. */
+#ifndef SWARM_STRANGERS_H
+#define SWARM_STRANGERS_H
+
+#include "base/addr.h"
+#include "base/list.h"
+#include "base/map.h"
+
+struct strangers {
+    struct map by_ip;     /* struct stranger, by struct addr without port */
+    struct list unproven; /* oldest attempt first */
+    struct list proven;   /* longest unused first */
+    uint32_t unproven_count;
+    uint32_t proven_count; /* each at most LIMIT_STRANGERS */
+};
+
+void strangers_init(struct strangers *, const uint64_t seed[2]);
+void strangers_deinit(struct strangers *);
+
+/* May this address be dialled at this moment? True: counted as an attempt. False: *retry_ns is when
+ * to ask again. An address once in 10 minutes, an IP address (all ports) 3 times an hour; when the
+ * table is full of attempts younger than that, nobody new. */
+bool strangers_dial(struct strangers *, const struct addr *, int64_t now_ns, int64_t *retry_ns);
+/* A handshake with it completed. */
+void strangers_on_proven(struct strangers *, const struct addr *);
+bool strangers_is_proven(const struct strangers *, const struct addr *);
+
+bool strangers_is_consistent(const struct strangers *);
+
+#endif
