@@ -21,15 +21,15 @@ all:
 demo:
 	@sh scripts/setup.sh build
 	@sh scripts/build.sh $(BUILD)
-	@sh scripts/demo.sh $(BUILD)
+	@bash scripts/demo.sh $(BUILD)
 
 check:
 	@sh scripts/setup.sh test
-	@sh scripts/check.sh
+	@bash scripts/check.sh
 
 fresh-check:
 	@sh scripts/setup.sh fresh
-	@sh scripts/fresh-check.sh
+	@bash scripts/fresh-check.sh
 
 fuzz:
 	@sh scripts/setup.sh fuzz
