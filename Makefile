@@ -46,7 +46,7 @@ install:
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild
 
 fmt:
-	@sh scripts/setup.sh test
+	@sh scripts/setup.sh fmt
 	@sh scripts/sources.sh | xargs clang-format -i
 
 clean:

@@ -105,7 +105,7 @@ keep=(HOME=/root LANG=C.UTF-8 CI=true TERM="${TERM:-dumb}"
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt)
 if command -v npm >/dev/null 2>&1; then
-    keep+=("npm_config_registry=$(npm config get registry)")
+    keep+=("npm_config_registry=$(npm config get registry 2>/dev/null)")
 fi
 env -i "${keep[@]}" unshare --mount --propagation private --pid --fork --kill-child \
     bash "$script" --inside "$root" || true

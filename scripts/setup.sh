@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that what a door needs is on this machine, and installs only what is missing.
 #
-#   scripts/setup.sh build|test|fuzz|fresh...
+#   scripts/setup.sh build|test|fuzz|fmt|fresh...
 #
 # It looks for commands and headers, not for packages, so a hand-built compiler or library is as good
 # as Debian's. Where something is missing it names the Debian packages and installs them with apt (with
@@ -34,7 +34,7 @@ fuzz  llvm    fuzzer/FuzzedDataProvider.h libclang-rt-dev
 fuzz  command llvm-cov                  llvm
 test  command g++                       g++
 test  command clang-tidy                clang-tidy
-test  command clang-format              clang-format
+fmt   command clang-format              clang-format
 test  command cppcheck                  cppcheck
 test  command ip                        iproute2
 test  command unshare                   util-linux
@@ -93,16 +93,17 @@ for set in "$@"; do
     case $set in
     build) sets="$sets build" ;;
     fuzz) sets="$sets build fuzz" ;;
-    test) sets="$sets build fuzz test" ;;
+    fmt) sets="$sets fmt" ;;
+    test) sets="$sets build fuzz fmt test" ;;
     fresh) sets="$sets fresh" ;;
     *)
-        echo "setup: unknown set '$set' (build, test, fuzz or fresh)" >&2
+        echo "setup: unknown set '$set' (build, test, fuzz, fmt or fresh)" >&2
         exit 2
         ;;
     esac
 done
 if [ -z "$sets" ]; then
-    echo "usage: scripts/setup.sh build|test|fuzz|fresh..." >&2
+    echo "usage: scripts/setup.sh build|test|fuzz|fmt|fresh..." >&2
     exit 2
 fi
 
