@@ -16,13 +16,12 @@
 #include "base/list.h"
 #include "codec/layout.h"
 #include "swarm/picker.h"
+#include "swarm/pipeline.h"
 
 enum {
     REQUEST_OWNERS_MAX = 2,    /* peers that are asked for the same block */
     REQUEST_COPIES_MAX = 16,   /* endgame copies outstanding at one peer */
     REQUEST_EXCLUDED_MAX = 16, /* suspects remembered for a piece on parole */
-    REQUEST_FLOOR = 2,         /* outstanding at a peer that delivers, however slowly */
-    REQUEST_START = 8,         /* at a peer that has not delivered yet */
 };
 
 /* A peer as one who is asked. The first group may be read (key: written) by the connection. */
@@ -31,32 +30,22 @@ struct requester {
     uint32_t outstanding; /* requests it has not answered */
     uint32_t copies;      /* those of them that are endgame copies */
     bool snubbed;         /* it stopped sending: one request at a time until it delivers */
-    int64_t rtt_us;       /* shortest time from request to block; 0: not measured */
-    uint64_t rate;        /* bytes per second it delivers lately; 0: not measured */
+    struct pipeline pipeline; /* its rate and round trip */
 
     uint32_t reqq;           /* most requests it accepts */
     uint32_t piece;          /* the one it works on, or PICKER_NONE */
+    uint32_t sole;           /* outstanding requests for blocks asked of nobody else */
     struct list asked;       /* struct request, oldest first */
     struct list node;        /* in requests.requesters while outstanding > 0 */
     int64_t recent_ns;       /* the latest time it was told */
     int64_t progress_ns;     /* when a block last came, or the first request after idleness left */
-    int64_t response_us;     /* smoothed time from request to block; 0: not measured */
     int64_t paused_until_ns; /* after too many rejects */
-    int64_t retry_ns;        /* a copy that was not worth asking yet may be then; INT64_MAX: none */
-    uint32_t rejects;        /* in a row */
+    int64_t retry_ns;        /* when a copy that is not worth asking yet may be; INT64_MAX: none */
+    uint32_t rejects;        /* in a row; several for requests of one volley count once */
     uint64_t
         rejected_serial; /* requests from this one on were made after the last counted reject */
-
-    bool ramping;          /* the window doubles each round trip */
-    uint32_t window;       /* requests while ramping */
-    uint32_t flat_rounds;  /* rounds without growth */
-    uint64_t round_serial; /* the round ends when this request, or a later one, is answered */
-    int64_t round_ns;      /* when it began */
-    uint64_t round_bytes;  /* delivered since */
-    uint64_t best_rate[2]; /* the best rounds of this period and the one before */
-    int64_t best_ns;       /* when this period began */
-    int64_t window_rtt_us; /* shortest response of the present RTT period; INT64_MAX: none */
-    int64_t window_rtt_ns; /* when that began */
+    uint64_t answered_serial; /* of the youngest request it answered */
+    uint64_t lost_serial;     /* requests before this one are being taken away */
 };
 
 struct request; /* one question to one peer */
@@ -99,7 +88,7 @@ void requester_set_reqq(struct requester *, uint32_t reqq);
 void requests_want(struct requests *, uint32_t piece, bool wanted);
 
 /* How many more requests this peer should have: 1.5 times the measured bandwidth-delay product and
- * 50 ms, doubling per round trip while the rate grows, at least REQUEST_FLOOR, at most reqq and
+ * 50 ms, doubling per round trip while the rate grows, at least PIPELINE_FLOOR, at most reqq and
  * LIMIT_PEER_REQUESTS_OUT; 1 when it is snubbed; 0 while it pauses after rejects. */
 uint32_t requests_room(const struct requests *, const struct requester *, int64_t now_ns);
 
