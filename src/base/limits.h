@@ -47,6 +47,7 @@
 #define LIMIT_TRACKER_BODY_BYTES      (1u << 20)
 #define LIMIT_TRACKER_PEERS           2000u        /* taken from one answer */
 #define LIMIT_TRACKER_TEXT_BYTES      256u         /* failure and warning texts */
+#define LIMIT_TRACKER_CONNECTIONS     64u          /* BEP 15 connection ids kept for their minute */
 #define LIMIT_TRACKER_INTERVAL_MIN_S  60
 #define LIMIT_TRACKER_INTERVAL_MAX_S  86400
 #define LIMIT_HTTP_REDIRECTS          5u

@@ -71,6 +71,8 @@ struct io_resolve {
     struct io_op op;
     char name[256];                          /* in; zero-terminated */
     enum addr_family family;                 /* in; ADDR_NONE: both */
+    const struct io_bind *bind;              /* in; where questions leave; NULL: anywhere. Lives until
+                                                completion */
     struct addr addresses[IO_RESOLVE_ADDRESSES]; /* out, port 0 */
     int count;                               /* out; > 0 when status is 0 */
 };

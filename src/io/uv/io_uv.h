@@ -7,15 +7,17 @@
 
 struct io_uv_settings {
     int workers; /* threads of the compute pool; 0: one per core, at least 2. The other pools have 1-2 */
+    const char *dns_servers; /* "127.0.0.1:5353,[::1]:53"; NULL: those of the system */
 };
 
 /* Creates a world; *out is ended by io_uv_destroy(). */
 int io_uv_create(const struct io_uv_settings *, struct io **out);
 /* Cancels what is pending, runs the loop until every operation has completed and all workers have ended,
- * then frees it. Every socket must be closed by its owner before. */
+ * then frees it. What is submitted meanwhile completes with SPATE_ECANCELED. Every socket must be closed
+ * by its owner before. Not to be called from inside a completion. */
 void io_uv_destroy(struct io *);
 
-/* Driving it from outside. */
+/* Driving it from outside. Step, run and destroy are not to be called from inside a completion. */
 int io_uv_fd(struct io *);         /* readable when io_uv_step() has something to do */
 int io_uv_timeout_ms(struct io *); /* -1: none */
 void io_uv_step(struct io *);      /* does what is due, never waits */
