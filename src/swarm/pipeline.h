@@ -12,10 +12,9 @@ enum {
 };
 
 struct pipeline {
-    int64_t rtt_us; /* shortest time from request to block; 0: not measured */
-    uint64_t rate;  /* bytes per second it delivers lately; 0: not measured */
-    int64_t
-        response_us; /* smoothed time from request to block, its queue included; 0: not measured */
+    int64_t rtt_us;      /* shortest time from request to block; 0: not measured */
+    uint64_t rate;       /* bytes per second it delivers lately; 0: not measured */
+    int64_t response_us; /* smoothed rtt_us with the queue at the peer included; 0: not measured */
 
     bool ramping;          /* the window doubles each round trip */
     bool used;             /* the window was full in this round */

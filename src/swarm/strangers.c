@@ -1,0 +1,214 @@
+/* The session's memory of whom it dialled in vain. A tracker, or later a peer, can name any
+ * address; each of our torrents would dial it (Naoumov and Ross: poisoned indexes as a tool for
+ * attacks).
+ *
+ * Commandments:
+ *   - To an address that never completed a handshake with us one attempt in 10 minutes, to an IP
+ * address whatever the port 3 in an hour, over all torrents together.
+ *   - What makes a refusal is never forgotten to make room: when the table is full of fresh
+ * attempts, nobody new is dialled.
+ *   - Proof is of the IP address; what was proven may be forgotten, which only makes it a stranger
+ * again. */
+#include "swarm/strangers.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+
+enum { ATTEMPTS_MAX = 3 }; /* within FORGET_NS to one IP address */
+
+#define NS_PER_S  INT64_C(1000000000)
+#define AGAIN_NS  (600 * NS_PER_S)
+#define FORGET_NS (3600 * NS_PER_S)
+
+struct attempt {
+    int64_t at_ns;
+    uint16_t port;
+};
+
+struct stranger {
+    struct list node; /* in unproven or proven */
+    struct addr ip;   /* without port */
+    bool proven;
+    uint32_t attempt_count; /* within the last hour, oldest first */
+    struct attempt attempts[ATTEMPTS_MAX];
+};
+
+static struct addr ip_of(const struct addr *address)
+{
+    struct addr ip = *address;
+    ip.port = 0;
+    return ip;
+}
+
+void strangers_init(struct strangers *s, const uint64_t seed[2])
+{
+    *s = (struct strangers){0};
+    map_init(&s->by_ip, sizeof(struct addr), seed);
+    list_init(&s->unproven);
+    list_init(&s->proven);
+}
+
+static void forget(struct strangers *s, struct stranger *stranger)
+{
+    map_remove(&s->by_ip, &stranger->ip);
+    list_remove(&stranger->node);
+    if (stranger->proven) {
+        s->proven_count--;
+    } else {
+        s->unproven_count--;
+    }
+    free(stranger);
+}
+
+void strangers_deinit(struct strangers *s)
+{
+    list_for_each_safe (node, &s->unproven) {
+        forget(s, list_entry(node, struct stranger, node));
+    }
+    list_for_each_safe (node, &s->proven) {
+        forget(s, list_entry(node, struct stranger, node));
+    }
+    map_deinit(&s->by_ip);
+}
+
+static struct stranger *find(const struct strangers *s, const struct addr *address)
+{
+    struct addr ip = ip_of(address);
+    return map_get(&s->by_ip, &ip);
+}
+
+static struct stranger *add(struct strangers *s, const struct addr *address)
+{
+    struct stranger *stranger = calloc(1, sizeof *stranger);
+    if (!stranger) {
+        return NULL;
+    }
+    stranger->ip = ip_of(address);
+    if (map_put(&s->by_ip, &stranger->ip, stranger)) {
+        free(stranger);
+        return NULL;
+    }
+    list_push_back(&s->unproven, &stranger->node);
+    s->unproven_count++;
+    return stranger;
+}
+
+static void forget_old_attempts(struct stranger *stranger, int64_t now_ns)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < stranger->attempt_count; i++) {
+        if (now_ns - stranger->attempts[i].at_ns < FORGET_NS) {
+            stranger->attempts[kept++] = stranger->attempts[i];
+        }
+    }
+    stranger->attempt_count = kept;
+}
+
+static int64_t youngest_ns(const struct stranger *stranger)
+{
+    return stranger->attempt_count ? stranger->attempts[stranger->attempt_count - 1].at_ns
+                                   : INT64_MIN / 2;
+}
+
+/* The list is in the order of the youngest attempts: the old ones are at its front. */
+static void forget_old(struct strangers *s, int64_t now_ns)
+{
+    struct list *first;
+    while ((first = list_first(&s->unproven))) {
+        struct stranger *stranger = list_entry(first, struct stranger, node);
+        if (now_ns - youngest_ns(stranger) < FORGET_NS) {
+            return;
+        }
+        forget(s, stranger);
+    }
+}
+
+bool strangers_dial(struct strangers *s, const struct addr *address, int64_t now_ns,
+                    int64_t *retry_ns)
+{
+    struct stranger *stranger = find(s, address);
+    if (stranger && stranger->proven) {
+        list_remove(&stranger->node);
+        list_push_back(&s->proven, &stranger->node);
+        return true;
+    }
+    if (!stranger) {
+        forget_old(s, now_ns);
+        stranger = s->unproven_count < LIMIT_STRANGERS ? add(s, address) : NULL;
+        if (!stranger) {
+            *retry_ns = now_ns + AGAIN_NS;
+            return false;
+        }
+    }
+    forget_old_attempts(stranger, now_ns);
+    for (uint32_t i = 0; i < stranger->attempt_count; i++) {
+        if (stranger->attempts[i].port == address->port &&
+            now_ns - stranger->attempts[i].at_ns < AGAIN_NS) {
+            *retry_ns = stranger->attempts[i].at_ns + AGAIN_NS;
+            return false;
+        }
+    }
+    if (stranger->attempt_count == ATTEMPTS_MAX) {
+        *retry_ns = stranger->attempts[0].at_ns + FORGET_NS;
+        return false;
+    }
+    stranger->attempts[stranger->attempt_count++] = (struct attempt){now_ns, address->port};
+    list_remove(&stranger->node);
+    list_push_back(&s->unproven, &stranger->node);
+    return true;
+}
+
+void strangers_on_proven(struct strangers *s, const struct addr *address)
+{
+    struct stranger *stranger = find(s, address);
+    if (stranger && stranger->proven) {
+        return;
+    }
+    if (!stranger) {
+        stranger = add(s, address);
+        if (!stranger) {
+            return;
+        }
+    }
+    if (s->proven_count == LIMIT_STRANGERS) {
+        forget(s, list_entry(list_first(&s->proven), struct stranger, node));
+    }
+    list_remove(&stranger->node);
+    s->unproven_count--;
+    stranger->proven = true;
+    stranger->attempt_count = 0;
+    list_push_back(&s->proven, &stranger->node);
+    s->proven_count++;
+}
+
+bool strangers_is_proven(const struct strangers *s, const struct addr *address)
+{
+    const struct stranger *stranger = find(s, address);
+    return stranger && stranger->proven;
+}
+
+bool strangers_is_consistent(const struct strangers *s)
+{
+    uint32_t unproven = 0, proven = 0;
+    int64_t before_ns = INT64_MIN;
+    list_for_each (node, &s->unproven) {
+        struct stranger *stranger = list_entry(node, struct stranger, node);
+        if (stranger->proven || stranger->attempt_count > ATTEMPTS_MAX ||
+            youngest_ns(stranger) < before_ns || find(s, &stranger->ip) != stranger) {
+            return false;
+        }
+        before_ns = youngest_ns(stranger);
+        unproven++;
+    }
+    list_for_each (node, &s->proven) {
+        struct stranger *stranger = list_entry(node, struct stranger, node);
+        if (!stranger->proven || find(s, &stranger->ip) != stranger) {
+            return false;
+        }
+        proven++;
+    }
+    return unproven == s->unproven_count && proven == s->proven_count &&
+           unproven <= LIMIT_STRANGERS && proven <= LIMIT_STRANGERS &&
+           unproven + proven == s->by_ip.count;
+}
