@@ -61,6 +61,8 @@
 /* ---- tracker server ---- */
 #define LIMIT_SWARMS                  1000000u
 #define LIMIT_SWARM_PEERS             100000u      /* of one info-hash */
+#define LIMIT_SWARMS_PEERS            2000000u     /* of all info-hashes */
+#define LIMIT_SOURCE_PEERS            10000u       /* of one IPv4 address or IPv6 /64 */
 #define LIMIT_ANNOUNCE_PEERS          200u         /* in one answer */
 #define LIMIT_SCRAPE_HASHES           74u          /* of one request; BEP 15 fits 74 */
 

@@ -406,3 +406,12 @@ int64_t announcer_next_ns(const struct announcer *a)
 {
     return a->state == ANNOUNCER_RUNNING && !a->walking ? a->next_ns : INT64_MAX;
 }
+
+int64_t announcer_tracker_next_ns(const struct announcer *a, uint32_t tracker)
+{
+    const struct announcer_tracker *t = &a->trackers[tracker];
+    bool planned = t->known || t->failures > 0;
+    return a->state == ANNOUNCER_RUNNING && planned && !t->open && !t->never
+               ? later(t->retry_ns, t->due_ns)
+               : INT64_MAX;
+}

@@ -94,5 +94,7 @@ static inline bool announcer_works(const struct announcer *a)
 }
 /* When the next announce is planned; INT64_MAX: none is, or one is under way. */
 int64_t announcer_next_ns(const struct announcer *);
+/* The same for one tracker: when it may be asked next. */
+int64_t announcer_tracker_next_ns(const struct announcer *, uint32_t tracker);
 
 #endif
