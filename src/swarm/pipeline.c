@@ -56,26 +56,49 @@ void pipeline_restart(struct pipeline *p, int64_t now_ns)
     };
 }
 
+static void begin_round(struct pipeline *p, uint64_t serial, int64_t now_ns)
+{
+    p->round_serial = serial;
+    p->round_ns = now_ns;
+    p->round_bytes = 0;
+    p->used = false;
+}
+
 void pipeline_on_request(struct pipeline *p, uint64_t serial, uint32_t outstanding, int64_t now_ns)
 {
     if (outstanding == 0 || p->round_serial == UINT64_MAX) {
         if (now_ns - p->round_ns >= IDLE_NS) {
             pipeline_restart(p, now_ns);
         }
-        p->round_serial = serial;
-        p->round_ns = now_ns;
-        p->round_bytes = 0;
-        p->used = false;
+        begin_round(p, serial, now_ns);
+    }
+    if (p->probing && p->probe_serial == 0 && outstanding < PIPELINE_FLOOR) {
+        p->probe_serial = serial;
     }
     if (outstanding + 1 >= p->window) {
         p->full_serial = serial;
     }
 }
 
-/* The time that the window's own queue may add to the shortest answer. */
+/* The time that the window is worth. */
 static int64_t horizon_us(const struct pipeline *p)
 {
     return p->rtt_us + p->rtt_us / 2 + MARGIN_US;
+}
+
+/* The window by what was measured. */
+static uint32_t measured_window(const struct pipeline *p)
+{
+    double blocks = (double)p->rate * (double)horizon_us(p) / 1e6 / BLOCK_BYTES + 1;
+    uint32_t window = blocks < LIMIT_PEER_REQUESTS_OUT ? (uint32_t)blocks : LIMIT_PEER_REQUESTS_OUT;
+    return window > PIPELINE_FLOOR ? window : PIPELINE_FLOOR;
+}
+
+static void begin_period(struct pipeline *p, int64_t now_ns)
+{
+    p->period_rtt_us = INT64_MAX;
+    p->period_samples = 0;
+    p->period_ns = now_ns;
 }
 
 static void measure_rtt(struct pipeline *p, int64_t sample_us, int64_t now_ns)
@@ -94,15 +117,26 @@ static void measure_rtt(struct pipeline *p, int64_t sample_us, int64_t now_ns)
     if (now_ns - p->period_ns < RTT_PERIOD_NS || p->period_samples < RTT_PERIOD_SAMPLES) {
         return;
     }
-    if (p->period_rtt_us > horizon_us(p) + horizon_us(p) / 4) {
-        p->window = pipeline_target(p);
-        p->ramping = true;
-        p->flat_rounds = 0;
-        p->rtt_us = p->period_rtt_us / 3 * 2;
+    if (p->period_rtt_us > horizon_us(p) / 4 * 5) {
+        p->probing = true;
+        p->probe_serial = 0;
     }
-    p->period_rtt_us = INT64_MAX;
-    p->period_samples = 0;
-    p->period_ns = now_ns;
+    begin_period(p, now_ns);
+}
+
+/* The response to a request that found no queue. */
+static void end_probe(struct pipeline *p, int64_t sample_us, uint64_t next_serial, int64_t now_ns)
+{
+    p->probing = false;
+    if (sample_us > p->rtt_us) {
+        p->ramping = sample_us > p->rtt_us / 4 * 5;
+        p->flat_rounds = 0;
+        p->rtt_us = sample_us;
+        p->window = measured_window(p);
+    }
+    p->best_ns = now_ns;
+    begin_period(p, now_ns);
+    begin_round(p, next_serial, now_ns);
 }
 
 static void end_round(struct pipeline *p, uint64_t next_serial, int64_t now_ns)
@@ -125,10 +159,7 @@ static void end_round(struct pipeline *p, uint64_t next_serial, int64_t now_ns)
         p->best_rounds = 0;
         p->best_ns = now_ns;
     }
-    p->round_serial = next_serial;
-    p->round_ns = now_ns;
-    p->round_bytes = 0;
-    p->used = false;
+    begin_round(p, next_serial, now_ns);
 }
 
 void pipeline_on_block(struct pipeline *p, uint64_t serial, int64_t sent_ns, uint32_t bytes,
@@ -138,12 +169,19 @@ void pipeline_on_block(struct pipeline *p, uint64_t serial, int64_t sent_ns, uin
     p->round_bytes += bytes;
     if (serial <= p->full_serial) {
         p->used = true;
-        if (p->ramping && p->window < LIMIT_PEER_REQUESTS_OUT) {
+        /* No further than the next doubling of what was measured: a slow peer's rounds are long. */
+        uint32_t most = 2 * measured_window(p) + PIPELINE_START;
+        if (p->ramping && p->window < most && p->window < LIMIT_PEER_REQUESTS_OUT) {
             p->window++;
         }
     }
-    measure_rtt(p, sample_us > 1 ? sample_us : 1, now_ns);
-    if (serial >= p->round_serial && now_ns - p->round_ns >= ROUND_MIN_NS) {
+    sample_us = sample_us > 1 ? sample_us : 1;
+    measure_rtt(p, sample_us, now_ns);
+    if (p->probing) {
+        if (p->probe_serial != 0 && serial >= p->probe_serial) {
+            end_probe(p, sample_us, next_serial, now_ns);
+        }
+    } else if (serial >= p->round_serial && now_ns - p->round_ns >= ROUND_MIN_NS) {
         end_round(p, next_serial, now_ns);
     }
 }
@@ -155,15 +193,11 @@ void pipeline_on_stray(struct pipeline *p, uint32_t bytes)
 
 uint32_t pipeline_target(const struct pipeline *p)
 {
-    if (p->rate == 0) {
-        return p->window;
+    if (p->probing) {
+        return PIPELINE_FLOOR;
     }
-    double blocks = (double)p->rate * (double)horizon_us(p) / 1e6 / BLOCK_BYTES + 1;
-    uint32_t target = blocks < LIMIT_PEER_REQUESTS_OUT ? (uint32_t)blocks : LIMIT_PEER_REQUESTS_OUT;
-    if (p->ramping && target < p->window) {
-        target = p->window;
-    }
-    return target > PIPELINE_FLOOR ? target : PIPELINE_FLOOR;
+    uint32_t measured = p->rate ? measured_window(p) : 0;
+    return p->rate == 0 || (p->ramping && p->window > measured) ? p->window : measured;
 }
 
 int64_t pipeline_timeout_ns(const struct pipeline *p)

@@ -29,7 +29,9 @@ struct pipeline {
     int64_t best_ns;       /* when this period began */
     int64_t period_rtt_us; /* shortest response of the present RTT period; INT64_MAX: none */
     uint32_t period_samples;
-    int64_t period_ns; /* when it began */
+    int64_t period_ns;     /* when it began */
+    bool probing;          /* the queue is let run dry, to see the path alone */
+    uint64_t probe_serial; /* the request whose response tells; 0: not made yet */
 };
 
 void pipeline_init(struct pipeline *, int64_t now_ns);
