@@ -14,6 +14,7 @@
 #define LIMIT_TORRENT_BYTES           (UINT64_C(1) << 62)
 #define LIMIT_FILES                   1000000u
 #define LIMIT_PATH_DEPTH              100u         /* elements of one path */
+#define LIMIT_PATH_ELEMENTS           8000000u     /* of all files together */
 #define LIMIT_PATH_ELEMENT_BYTES      70000u       /* as the torrent says it; on the disk it is shortened */
 #define LIMIT_TRACKERS                256u         /* of one torrent */
 #define LIMIT_WEB_SEEDS               256u
