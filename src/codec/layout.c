@@ -34,8 +34,7 @@ void layout_deinit(struct layout *l)
     *l = (struct layout){0};
 }
 
-/* The file that holds the byte at offset, which is inside the torrent. */
-static uint32_t find(const struct layout *l, uint64_t offset)
+uint32_t layout_find(const struct layout *l, uint64_t offset)
 {
     uint32_t low = 0, high = l->file_count - 1;
     while (low < high) {
@@ -59,7 +58,7 @@ size_t layout_extents(const struct layout *l, uint64_t offset, uint64_t length, 
     if (length > l->total_length - offset) {
         length = l->total_length - offset;
     }
-    for (uint32_t i = find(l, offset); length > 0; i++, count++) {
+    for (uint32_t i = layout_find(l, offset); length > 0; i++, count++) {
         const struct layout_file *file = &l->files[i];
         uint64_t inside = offset - file->offset;
         uint64_t here = file->length - inside < length ? file->length - inside : length;

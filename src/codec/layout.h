@@ -51,6 +51,8 @@ static inline uint32_t layout_block_count(const struct layout *l, uint32_t piece
     return (layout_piece_length(l, piece) - 1) / BLOCK_BYTES + 1;
 }
 
+/* The place in files of the one that holds the byte at offset, which is inside the torrent. */
+uint32_t layout_find(const struct layout *, uint64_t offset);
 /* The extents of a range of the torrent, in order; what lies beyond the torrent's end is left out.
  * Writes at most max of them and returns how many there are. */
 size_t layout_extents(const struct layout *, uint64_t offset, uint64_t length, struct extent *out,
