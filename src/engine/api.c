@@ -1,0 +1,472 @@
+/* spate.h's sessions and torrents: every call is a message to the loop or a copy of a view. The
+ * loop runs on the caller's thread (driven) or on one of our own. */
+#include "engine/session.h"
+
+#include "base/limits.h"
+#include "io/uv/io_uv.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define API_HURRY_NS INT64_C(1600000000) /* then trackers are left without goodbye */
+
+struct spate_session {
+    struct io *io;
+    struct session *session;
+    bool own_thread;
+    atomic_bool stopping;
+    pthread_t thread;
+};
+
+const char *spate_version(void)
+{
+    return "0.1.0";
+}
+
+const char *spate_features(void)
+{
+    return "tcp ipv4 ipv6 fast-extension udp-tracker http-tracker https v1 v1-hybrid create check";
+}
+
+void spate_free(void *memory)
+{
+    free(memory);
+}
+
+void spate_add_init(struct spate_add *add, uint32_t size)
+{
+    memset(add, 0, size);
+    add->size = size;
+}
+
+/* ---- structs that cross the boundary
+ * ------------------------------------------------------------------------ */
+
+/* Fills what the caller's struct has room for; its size stays. The size is the first field of all
+ * of them. */
+static int copy_out(void *out, const void *from, size_t from_size)
+{
+    uint32_t size;
+    memcpy(&size, out, sizeof size);
+    if (size < sizeof size) {
+        return SPATE_EINVAL;
+    }
+    size_t n = size < from_size ? size : from_size;
+    memset((uint8_t *)out + sizeof size, 0, size - sizeof size);
+    memcpy((uint8_t *)out + sizeof size, (const uint8_t *)from + sizeof size, n - sizeof size);
+    return 0;
+}
+
+/* Rows lie out[0].size bytes apart, whatever our struct's size is. */
+static int copy_rows(void *out, uint32_t max, const void *rows, uint32_t count, size_t row_bytes)
+{
+    uint32_t size;
+    if (!out || max == 0) {
+        return 0;
+    }
+    memcpy(&size, out, sizeof size);
+    for (uint32_t i = 0; i < max && i < count; i++) {
+        uint8_t *at = (uint8_t *)out + (size_t)i * size;
+        memcpy(at, &size, sizeof size);
+        int failed = copy_out(at, (const uint8_t *)rows + i * row_bytes, row_bytes);
+        if (failed) {
+            return failed;
+        }
+    }
+    return 0;
+}
+
+/* ---- the loop
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static void close_session(struct spate_session *s)
+{
+    int64_t began_ns = io_now(s->io);
+    bool hurried = false;
+    session_close(s->session);
+    while (!session_closed(s->session)) {
+        io_uv_run_once(s->io, 20);
+        int64_t spent_ns = io_now(s->io) - began_ns;
+        if (spent_ns > API_HURRY_NS && !hurried) {
+            hurried = true;
+            session_hurry(s->session);
+        }
+    }
+}
+
+static void *run(void *argument)
+{
+    struct spate_session *s = argument;
+    while (!atomic_load(&s->stopping)) {
+        io_uv_run_once(s->io, -1);
+    }
+    close_session(s);
+    return NULL;
+}
+
+/* No signal of the program's is handled on our thread. */
+static int start_thread(struct spate_session *s)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&s->thread, NULL, run, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? SPATE_ENOMEM : 0;
+}
+
+int spate_session_create(const struct spate_settings *settings, spate_session **out,
+                         struct spate_error *error)
+{
+    *out = NULL;
+    if (!settings) {
+        return error_set(error, SPATE_EINVAL, 0, "no settings given");
+    }
+    struct spate_session *s = calloc(1, sizeof *s);
+    if (!s) {
+        return error_set(error, SPATE_ENOMEM, 0, "out of memory");
+    }
+    s->own_thread = settings->own_thread;
+    const struct io_uv_settings world = {.workers = (int)settings->workers};
+    int failed = io_uv_create(&world, &s->io);
+    if (failed) {
+        free(s);
+        return error_set(error, failed, 0, "cannot begin: %s", spate_strerror(failed));
+    }
+    failed = session_create(s->io, settings, s->own_thread, &s->session, error);
+    if (!failed && s->own_thread) {
+        failed = start_thread(s);
+        if (failed) {
+            close_session(s);
+            session_destroy(s->session);
+            error_set(error, failed, 0, "cannot start a thread");
+        }
+    }
+    if (failed) {
+        io_uv_destroy(s->io);
+        free(s);
+        return failed;
+    }
+    *out = s;
+    return 0;
+}
+
+void spate_session_close(spate_session *s)
+{
+    if (!s) {
+        return;
+    }
+    if (s->own_thread) {
+        atomic_store(&s->stopping, true);
+        io_wake(s->io);
+        pthread_join(s->thread, NULL);
+    } else {
+        close_session(s);
+    }
+    session_destroy(s->session);
+    io_uv_destroy(s->io);
+    free(s);
+}
+
+int spate_session_fd(spate_session *s)
+{
+    return s->own_thread ? s->session->hub.event_fd : io_uv_fd(s->io);
+}
+
+int spate_session_timeout_ms(spate_session *s)
+{
+    if (s->own_thread) {
+        return -1;
+    }
+    return hub_has_news(&s->session->hub) ? 0 : io_uv_timeout_ms(s->io);
+}
+
+int spate_session_step(spate_session *s)
+{
+    if (s->own_thread) {
+        return SPATE_EINVAL;
+    }
+    io_uv_step(s->io);
+    return 0;
+}
+
+int spate_session_wait(spate_session *s, int timeout_ms)
+{
+    if (s->own_thread) {
+        return hub_wait(&s->session->hub, timeout_ms);
+    }
+    int64_t until_ns = io_now(s->io) + (int64_t)timeout_ms * 1000000;
+    while (!hub_has_news(&s->session->hub)) {
+        int64_t left_ns = until_ns - io_now(s->io);
+        if (timeout_ms >= 0 && left_ns <= 0) {
+            return 0;
+        }
+        io_uv_run_once(s->io, timeout_ms < 0 ? -1 : (int)(left_ns / 1000000) + 1);
+    }
+    return 1;
+}
+
+/* ---- messages
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static struct command *command_create(enum command_type type, spate_torrent torrent)
+{
+    struct command *command = calloc(1, sizeof *command);
+    if (command) {
+        command->type = type;
+        command->torrent = torrent;
+        list_init(&command->link);
+    }
+    return command;
+}
+
+/* Says no when there is no such torrent: the caller need not wait for the loop to learn it. */
+static int post(struct spate_session *s, struct command *command)
+{
+    if (!command) {
+        return SPATE_ENOMEM;
+    }
+    if (command->type != COMMAND_SESSION_LIMITS) {
+        struct view *view = hub_find(&s->session->hub, command->torrent);
+        if (!view) {
+            command_destroy(command);
+            return SPATE_ENOTFOUND;
+        }
+        hub_release(&s->session->hub, view);
+    }
+    return session_post(s->session, command);
+}
+
+static int post_plain(struct spate_session *s, enum command_type type, spate_torrent torrent)
+{
+    return post(s, command_create(type, torrent));
+}
+
+int spate_torrent_add(spate_session *s, const struct spate_add *add, spate_torrent *out,
+                      struct spate_error *error)
+{
+    struct spate_add whole = {0};
+    *out = 0;
+    if (!add || add->size < sizeof add->size || !add->metainfo) {
+        return error_set(error, SPATE_EINVAL, 0, "no torrent given");
+    }
+    memcpy(&whole, add, add->size < sizeof whole ? add->size : sizeof whole);
+    return session_add(s->session, &whole, out, error);
+}
+
+int spate_torrent_remove(spate_session *s, spate_torrent torrent)
+{
+    return post_plain(s, COMMAND_REMOVE, torrent);
+}
+
+int spate_torrent_pause(spate_session *s, spate_torrent torrent)
+{
+    return post_plain(s, COMMAND_PAUSE, torrent);
+}
+
+int spate_torrent_resume(spate_session *s, spate_torrent torrent)
+{
+    return post_plain(s, COMMAND_RESUME, torrent);
+}
+
+int spate_torrent_announce(spate_session *s, spate_torrent torrent)
+{
+    return post_plain(s, COMMAND_ANNOUNCE, torrent);
+}
+
+int spate_torrent_set_limits(spate_session *s, spate_torrent torrent, uint64_t max_down,
+                             uint64_t max_up)
+{
+    struct command *command = command_create(COMMAND_LIMITS, torrent);
+    if (command) {
+        command->max_down = max_down;
+        command->max_up = max_up;
+    }
+    return post(s, command);
+}
+
+int spate_session_set_limits(spate_session *s, uint64_t max_down, uint64_t max_up)
+{
+    struct command *command = command_create(COMMAND_SESSION_LIMITS, 0);
+    if (command) {
+        command->max_down = max_down;
+        command->max_up = max_up;
+    }
+    return post(s, command);
+}
+
+int spate_torrent_add_peer(spate_session *s, spate_torrent torrent, const char *address)
+{
+    struct addr parsed;
+    if (!address || !addr_parse(&parsed, span_text(address)) || parsed.port == 0) {
+        return SPATE_EINVAL;
+    }
+    struct command *command = command_create(COMMAND_PEER, torrent);
+    if (command) {
+        command->address = parsed;
+    }
+    return post(s, command);
+}
+
+int spate_torrent_set_wanted(spate_session *s, spate_torrent torrent, const uint8_t *wanted,
+                             uint32_t count)
+{
+    struct view *view = hub_find(&s->session->hub, torrent);
+    if (!view) {
+        return SPATE_ENOTFOUND;
+    }
+    struct command *command = command_create(COMMAND_WANT, torrent);
+    int failed = command ? session_widen_wanted(&view->metainfo, wanted, count, &command->wanted)
+                         : SPATE_ENOMEM;
+    hub_release(&s->session->hub, view);
+    if (failed) {
+        free(command);
+        return failed;
+    }
+    return post(s, command);
+}
+
+/* ---- snapshots
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+int spate_session_stats(spate_session *s, struct spate_session_stats *out)
+{
+    struct hub *hub = &s->session->hub;
+    pthread_mutex_lock(&hub->lock);
+    struct spate_session_stats stats = hub->stats;
+    stats.torrents = (uint32_t)hub->views.count;
+    pthread_mutex_unlock(&hub->lock);
+    return copy_out(out, &stats, sizeof stats);
+}
+
+int spate_torrent_status(spate_session *s, spate_torrent torrent, struct spate_status *out)
+{
+    struct hub *hub = &s->session->hub;
+    struct view *view = hub_find(hub, torrent);
+    if (!view) {
+        return SPATE_ENOTFOUND;
+    }
+    pthread_mutex_lock(&hub->lock);
+    struct spate_status status = view->status;
+    pthread_mutex_unlock(&hub->lock);
+    hub_release(hub, view);
+    return copy_out(out, &status, sizeof status);
+}
+
+int spate_torrent_pieces(spate_session *s, spate_torrent torrent, uint8_t *bits, size_t size)
+{
+    struct hub *hub = &s->session->hub;
+    struct view *view = hub_find(hub, torrent);
+    if (!view) {
+        return SPATE_ENOTFOUND;
+    }
+    uint32_t count = view->layout.piece_count;
+    size_t bytes = bitset_bytes(count);
+    pthread_mutex_lock(&hub->lock);
+    if (bits && size > 0 && bytes > 0) {
+        memcpy(bits, view->pieces.bytes, size < bytes ? size : bytes);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    hub_release(hub, view);
+    return (int)count;
+}
+
+/* How much of a file lies in verified pieces. The hub's lock is held. */
+static uint64_t verified_bytes_of(const struct view *view, const struct metainfo_file *file)
+{
+    uint64_t bytes = 0, at = file->offset, end = file->offset + file->length;
+    while (at < end) {
+        uint32_t piece = (uint32_t)(at / view->layout.piece_length);
+        uint64_t piece_end = ((uint64_t)piece + 1) * view->layout.piece_length;
+        uint64_t stop = piece_end < end ? piece_end : end;
+        if (bitset_get(&view->pieces, piece)) {
+            bytes += stop - at;
+        }
+        at = stop;
+    }
+    return bytes;
+}
+
+int spate_torrent_files(spate_session *s, spate_torrent torrent, struct spate_file_status *out,
+                        uint32_t max)
+{
+    struct hub *hub = &s->session->hub;
+    struct view *view = hub_find(hub, torrent);
+    if (!view) {
+        return SPATE_ENOTFOUND;
+    }
+    uint32_t count = view->metainfo.listed_count, row_bytes = out && max > 0 ? out->size : 0;
+    int failed = 0;
+    pthread_mutex_lock(&hub->lock);
+    for (uint32_t i = 0; i < count && i < max && !failed; i++) {
+        uint32_t file = view->metainfo.listed[i];
+        const struct spate_file_status row = {
+            .size = sizeof row,
+            .wanted = view->wanted[file],
+            .length = view->metainfo.files[file].length,
+            .verified_bytes = verified_bytes_of(view, &view->metainfo.files[file])};
+        uint8_t *at = (uint8_t *)out + (size_t)i * row_bytes;
+        memcpy(at, &row_bytes, sizeof row_bytes);
+        failed = copy_out(at, &row, sizeof row);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    hub_release(hub, view);
+    return failed ? failed : (int)count;
+}
+
+int spate_torrent_peers(spate_session *s, spate_torrent torrent, struct spate_peer_status *out,
+                        uint32_t max)
+{
+    struct hub *hub = &s->session->hub;
+    struct view *view = hub_find(hub, torrent);
+    if (!view) {
+        return SPATE_ENOTFOUND;
+    }
+    pthread_mutex_lock(&hub->lock);
+    uint32_t count = view->peer_count;
+    int failed = copy_rows(out, max, view->peers, count, sizeof *view->peers);
+    pthread_mutex_unlock(&hub->lock);
+    hub_release(hub, view);
+    return failed ? failed : (int)count;
+}
+
+int spate_torrent_trackers(spate_session *s, spate_torrent torrent,
+                           struct spate_tracker_status *out, uint32_t max)
+{
+    struct hub *hub = &s->session->hub;
+    struct view *view = hub_find(hub, torrent);
+    if (!view) {
+        return SPATE_ENOTFOUND;
+    }
+    pthread_mutex_lock(&hub->lock);
+    uint32_t count = view->tracker_count;
+    int failed = copy_rows(out, max, view->trackers, count, sizeof *view->trackers);
+    pthread_mutex_unlock(&hub->lock);
+    hub_release(hub, view);
+    return failed ? failed : (int)count;
+}
+
+int spate_event_next(spate_session *s, struct spate_event *out)
+{
+    struct spate_event event = {.size = sizeof event};
+    if (!hub_next_event(&s->session->hub, &event)) {
+        return 0;
+    }
+    int failed = copy_out(out, &event, sizeof event);
+    return failed ? failed : 1;
+}
+
+int spate_log_next(spate_session *s, struct spate_log_entry *out)
+{
+    struct spate_log_entry entry = {.size = sizeof entry};
+    if (!hub_next_log(&s->session->hub, &entry)) {
+        return 0;
+    }
+    int failed = copy_out(out, &entry, sizeof entry);
+    return failed ? failed : 1;
+}

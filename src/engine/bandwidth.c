@@ -1,0 +1,134 @@
+/* Rate limits as token buckets. A bucket that ran dry wakes its waiters in quanta of at most 50 ms,
+ * in the order in which they came; nothing ticks while nobody waits. */
+#include "engine/bandwidth.h"
+
+#include "base/block.h"
+
+#define BUCKET_DEPTH_NS   INT64_C(100000000)
+#define BUCKET_QUANTUM_NS INT64_C(50000000)
+#define NS_PER_SECOND     INT64_C(1000000000)
+
+static int64_t bytes_in(const struct bucket *b, int64_t ns)
+{
+    return (int64_t)((double)b->rate * (double)ns / (double)NS_PER_SECOND);
+}
+
+static void fill(struct bucket *b, int64_t now_ns)
+{
+    int64_t gained = bytes_in(b, now_ns - b->filled_ns);
+    if (gained <= 0) {
+        return; /* less than a byte: keep the time */
+    }
+    int64_t depth = bytes_in(b, BUCKET_DEPTH_NS) + 1;
+    b->filled_ns = now_ns;
+    b->tokens = b->tokens + gained < depth ? b->tokens + gained : depth;
+}
+
+/* A waiter is woken when at least this much may pass, so that slow limits do not cause a storm of
+ * crumbs. */
+static int64_t quantum(const struct bucket *b)
+{
+    int64_t bytes = bytes_in(b, BUCKET_QUANTUM_NS);
+    return bytes < 1 ? 1 : bytes > BLOCK_BYTES ? BLOCK_BYTES : bytes;
+}
+
+static void rearm(struct bucket *b)
+{
+    if (list_empty(&b->waiters)) {
+        timer_clear(b->timers, &b->timer);
+        return;
+    }
+    int64_t missing = quantum(b) - b->tokens;
+    int64_t wait_ns =
+        missing > 0 ? (int64_t)((double)missing * (double)NS_PER_SECOND / (double)b->rate) + 1 : 0;
+    timer_set(b->timers, &b->timer, b->filled_ns + wait_ns);
+}
+
+static void on_timer(struct timer *timer, int64_t now_ns)
+{
+    struct bucket *b = list_entry(timer, struct bucket, timer);
+    struct list woken;
+    list_init(&woken);
+    if (b->rate > 0) {
+        fill(b, now_ns);
+    }
+    /* Whoever waits again goes to the end of the queue: one round for those who wait at this
+     * moment. */
+    while (!list_empty(&b->waiters)) {
+        list_push_back(&woken, list_pop_front(&b->waiters));
+    }
+    while (!list_empty(&woken)) {
+        if (b->rate > 0 && b->tokens < quantum(b)) {
+            while (!list_empty(&woken)) { /* the rest keeps its places in front */
+                struct list *last = woken.prev;
+                list_remove(last);
+                list_push_front(&b->waiters, last);
+            }
+            break;
+        }
+        struct list *first = list_pop_front(&woken);
+        struct bucket_waiter *waiter = list_entry(first, struct bucket_waiter, link);
+        waiter->go(waiter);
+    }
+    rearm(b);
+}
+
+void bucket_init(struct bucket *b, struct timers *timers, uint64_t rate)
+{
+    *b = (struct bucket){.timers = timers, .rate = rate, .timer = {.fire = on_timer}};
+    list_init(&b->waiters);
+    b->filled_ns = io_now(timers->io);
+}
+
+void bucket_deinit(struct bucket *b)
+{
+    timer_clear(b->timers, &b->timer);
+    while (list_pop_front(&b->waiters)) {
+    }
+}
+
+void bucket_set_rate(struct bucket *b, uint64_t rate, int64_t now_ns)
+{
+    if (b->rate > 0) {
+        fill(b, now_ns);
+    }
+    b->rate = rate;
+    b->tokens = b->tokens < 0 ? b->tokens : 0;
+    b->filled_ns = now_ns;
+    if (rate == 0 && !list_empty(&b->waiters)) {
+        timer_set(b->timers, &b->timer, now_ns);
+    } else if (rate > 0) {
+        rearm(b);
+    }
+}
+
+uint64_t bucket_allows(struct bucket *b, uint64_t want, int64_t now_ns)
+{
+    if (b->rate == 0) {
+        return want;
+    }
+    fill(b, now_ns);
+    if (b->tokens < quantum(b)) {
+        return 0;
+    }
+    return want < (uint64_t)b->tokens ? want : (uint64_t)b->tokens;
+}
+
+void bucket_spend(struct bucket *b, uint64_t bytes)
+{
+    if (b->rate > 0) {
+        b->tokens -= (int64_t)bytes;
+    }
+}
+
+void bucket_wait(struct bucket *b, struct bucket_waiter *waiter, int64_t now_ns)
+{
+    if (list_linked(&waiter->link)) {
+        return;
+    }
+    if (b->rate > 0) {
+        fill(b, now_ns);
+    }
+    list_push_back(&b->waiters, &waiter->link);
+    rearm(b);
+}

@@ -1,0 +1,471 @@
+/* One connection's bytes. Received: the peer machine says where they should land, one receive call
+ * fills it, the events go to the owner. Sent: everything a turn has gathered leaves in one call at
+ * its end. */
+#include "engine/conn.h"
+
+#include <stdlib.h>
+
+#define CONN_CONNECT_TIMEOUT_NS INT64_C(10000000000)
+
+enum {
+    CONN_RECEIVES_PER_WAKE = 4, /* then others get their turn */
+    CONN_PARTS_MAX = 128,
+};
+
+static void wait_readable(struct conn *c);
+
+/* ---- its end ------------------------------------------------------------------------------------
+ */
+
+static void reap(struct turn_work *work)
+{
+    struct conn *c = list_entry(work, struct conn, reap);
+    if (c->connect_op.active || c->read_op.active || c->write_op.active || c->upload.reading > 0) {
+        return; /* whoever completes last comes here again */
+    }
+    peer_deinit(&c->peer);
+    c->env->connections--;
+    free(c);
+}
+
+static void reap_later(struct conn *c)
+{
+    turn_add(&c->env->turn, &c->reap);
+}
+
+void conn_close(struct conn *c, int error)
+{
+    if (c->state == CONN_CLOSED) {
+        return;
+    }
+    c->owner->on_closed(c, error);
+    c->state = CONN_CLOSED;
+    upload_close(&c->upload);
+    list_remove(&c->link);
+    list_remove(&c->down_waiter.link);
+    list_remove(&c->up_waiter.link);
+    timer_clear(&c->env->timers, &c->timer);
+    turn_remove(&c->flush);
+    io_cancel(c->env->io, &c->connect_op);
+    io_close(c->env->io, c->socket);
+    c->socket = NULL;
+    reap_later(c);
+}
+
+/* ---- time
+ * ---------------------------------------------------------------------------------------- */
+
+static void arm(struct conn *c)
+{
+    timer_set(&c->env->timers, &c->timer,
+              c->state == CONN_CONNECTING ? c->connect_by_ns : peer_deadline(&c->peer));
+}
+
+static bool drain(struct conn *c)
+{
+    struct peer_event event;
+    while (c->state != CONN_CLOSED && peer_next(&c->peer, &event)) {
+        if (event.type == PEER_FAULT) {
+            conn_close(c, SPATE_EPROTO);
+            return false;
+        }
+        c->owner->on_event(c, &event);
+    }
+    if (c->state == CONN_CLOSED) {
+        return false;
+    }
+    c->owner->on_drained(c);
+    return c->state != CONN_CLOSED;
+}
+
+static void on_timer(struct timer *timer, int64_t now_ns)
+{
+    struct conn *c = list_entry(timer, struct conn, timer);
+    if (c->state == CONN_CONNECTING) {
+        conn_close(c, SPATE_ETIMEDOUT);
+        return;
+    }
+    peer_wake(&c->peer, now_ns);
+    if (drain(c)) {
+        conn_touch(c);
+        arm(c);
+    }
+}
+
+/* ---- receiving
+ * ------------------------------------------------------------------------------------ */
+
+/* The bucket that lets nothing pass, or NULL; *allowed is what may pass. */
+static struct bucket *dry_bucket(struct bucket *session, struct bucket *torrent, uint64_t want,
+                                 int64_t now_ns, uint64_t *allowed)
+{
+    *allowed = bucket_allows(session, want, now_ns);
+    if (*allowed == 0) {
+        return session;
+    }
+    if (torrent) {
+        *allowed = bucket_allows(torrent, *allowed, now_ns);
+        if (*allowed == 0) {
+            return torrent;
+        }
+    }
+    return NULL;
+}
+
+/* Cuts v to at most allowed bytes; returns the entries left. */
+static int cut(struct iovec *v, int count, uint64_t allowed)
+{
+    for (int i = 0; i < count; i++) {
+        if (v[i].iov_len >= allowed) {
+            v[i].iov_len = (size_t)allowed;
+            return i + 1;
+        }
+        allowed -= v[i].iov_len;
+    }
+    return count;
+}
+
+static size_t total_of(const struct iovec *v, int count)
+{
+    size_t total = 0;
+    for (int i = 0; i < count; i++) {
+        total += v[i].iov_len;
+    }
+    return total;
+}
+
+/* One receive call. False when there is nothing more to do now. */
+static bool receive_once(struct conn *c)
+{
+    struct env *env = c->env;
+    struct iovec v[PEER_SPACE_MAX];
+    int64_t now_ns = io_now(env->io);
+    int count = peer_space(&c->peer, v);
+    size_t room = total_of(v, count);
+    uint64_t allowed;
+    struct bucket *dry = dry_bucket(&env->down, c->torrent_down, room, now_ns, &allowed);
+    if (dry) {
+        bucket_wait(dry, &c->down_waiter, now_ns);
+        return false;
+    }
+    count = cut(v, count, allowed);
+    int64_t n = io_receive(env->io, c->socket, v, count);
+    if (n == SPATE_EAGAIN) {
+        wait_readable(c);
+        return false;
+    }
+    if (n <= 0) {
+        conn_close(c, n == 0 ? SPATE_EEOF : (int)n);
+        return false;
+    }
+    bucket_spend(&env->down, (uint64_t)n);
+    if (c->torrent_down) {
+        bucket_spend(c->torrent_down, (uint64_t)n);
+    }
+    if (peer_received(&c->peer, (size_t)n, now_ns)) {
+        conn_close(c, SPATE_ENOMEM);
+        return false;
+    }
+    if (!drain(c)) {
+        return false;
+    }
+    conn_touch(c);
+    if ((uint64_t)n < allowed) {
+        wait_readable(c);
+        return false;
+    }
+    return true;
+}
+
+static void receive(struct conn *c)
+{
+    int calls = 0;
+    while (receive_once(c)) {
+        if (++calls == CONN_RECEIVES_PER_WAKE) {
+            wait_readable(c);
+            break;
+        }
+    }
+    if (c->state == CONN_OPEN) {
+        arm(c);
+    }
+}
+
+static void on_readable(struct io_op *op, int status)
+{
+    struct conn *c = list_entry(op, struct conn, read_op);
+    if (c->state == CONN_CLOSED) {
+        reap_later(c);
+    } else if (status < 0) {
+        conn_close(c, status);
+    } else {
+        receive(c);
+    }
+}
+
+static void wait_readable(struct conn *c)
+{
+    if (!c->read_op.active) {
+        io_wait(c->env->io, c->socket, IO_READABLE, &c->read_op);
+    }
+}
+
+static void on_down_allowed(struct bucket_waiter *waiter)
+{
+    receive(list_entry(waiter, struct conn, down_waiter));
+}
+
+/* ---- sending
+ * -------------------------------------------------------------------------------------- */
+
+/* Parts with bytes as they are, blocks from the runs that hold them. */
+static size_t gather(struct conn *c, struct iovec *v, int *count)
+{
+    struct part parts[CONN_PARTS_MAX];
+    size_t total = 0;
+    *count = peer_send(&c->peer, parts, CONN_PARTS_MAX);
+    for (int i = 0; i < *count; i++) {
+        const uint8_t *bytes = parts[i].bytes;
+        if (!bytes) {
+            bytes = upload_bytes(&c->upload, parts[i].block);
+            ASSERT(bytes != NULL);
+        }
+        v[i] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = parts[i].size};
+        total += parts[i].size;
+    }
+    return total;
+}
+
+static void account_sent(struct conn *c, uint64_t n, uint64_t payload, int64_t now_ns)
+{
+    bucket_spend(&c->env->up, n);
+    if (c->torrent_up) {
+        bucket_spend(c->torrent_up, n);
+    }
+    if (payload > 0) {
+        rate_add(&c->up, payload, now_ns);
+        rate_add(&c->env->up_rate, payload, now_ns);
+        c->env->uploaded_bytes += payload;
+        if (c->owner->on_uploaded) {
+            c->owner->on_uploaded(c, payload, now_ns);
+        }
+    }
+}
+
+/* How much of the first n bytes of what peer_send yielded was block data. */
+static uint64_t payload_in(const struct conn *c, const struct iovec *v, int count, uint64_t n)
+{
+    uint64_t payload = 0;
+    for (int i = 0; i < count && n > 0; i++) {
+        uint64_t take = v[i].iov_len < n ? v[i].iov_len : n;
+        n -= take;
+        if (upload_owns(&c->upload, v[i].iov_base)) {
+            payload += take;
+        }
+    }
+    return payload;
+}
+
+/* One send call. False when the rest must wait. */
+static bool send_once(struct conn *c)
+{
+    struct env *env = c->env;
+    struct iovec v[CONN_PARTS_MAX];
+    int64_t now_ns = io_now(env->io);
+    int count;
+    size_t total = gather(c, v, &count);
+    uint64_t allowed;
+    struct bucket *dry = dry_bucket(&env->up, c->torrent_up, total, now_ns, &allowed);
+    if (dry) {
+        bucket_wait(dry, &c->up_waiter, now_ns);
+        return false;
+    }
+    count = cut(v, count, allowed);
+    int64_t n = io_send(env->io, c->socket, v, count);
+    if (n == SPATE_EAGAIN) {
+        io_wait(env->io, c->socket, IO_WRITABLE, &c->write_op);
+        return false;
+    }
+    if (n < 0) {
+        conn_close(c, (int)n);
+        return false;
+    }
+    account_sent(c, (uint64_t)n, payload_in(c, v, count, (uint64_t)n), now_ns);
+    peer_sent(&c->peer, (size_t)n, now_ns);
+    upload_trim(&c->upload);
+    if ((uint64_t)n < allowed) {
+        io_wait(env->io, c->socket, IO_WRITABLE, &c->write_op);
+        return false;
+    }
+    return true;
+}
+
+static void flush(struct turn_work *work)
+{
+    struct conn *c = list_entry(work, struct conn, flush);
+    if (c->state != CONN_OPEN) {
+        return;
+    }
+    upload_pump(&c->upload);
+    while (c->state == CONN_OPEN && !c->write_op.active && !list_linked(&c->up_waiter.link) &&
+           peer_has_output(&c->peer) && send_once(c)) {
+        upload_pump(&c->upload);
+    }
+    if (c->state == CONN_OPEN) {
+        upload_pump(&c->upload);
+        if (c->peer.fault) {
+            drain(c);
+        }
+    }
+}
+
+static void on_writable(struct io_op *op, int status)
+{
+    struct conn *c = list_entry(op, struct conn, write_op);
+    if (c->state == CONN_CLOSED) {
+        reap_later(c);
+    } else if (status < 0) {
+        conn_close(c, status);
+    } else {
+        conn_touch(c);
+    }
+}
+
+static void on_up_allowed(struct bucket_waiter *waiter)
+{
+    conn_touch(list_entry(waiter, struct conn, up_waiter));
+}
+
+void conn_touch(struct conn *c)
+{
+    if (c->state == CONN_OPEN) {
+        turn_add(&c->env->turn, &c->flush);
+    }
+}
+
+/* ---- what the upload reports
+ * ---------------------------------------------------------------------- */
+
+static void on_upload_ready(struct upload *u)
+{
+    conn_touch(list_entry(u, struct conn, upload));
+}
+
+static void on_upload_failed(struct upload *u, uint32_t piece, int error, uint32_t file)
+{
+    struct conn *c = list_entry(u, struct conn, upload);
+    c->owner->on_read_failed(c, piece, error, file);
+    conn_touch(c);
+}
+
+static void on_upload_idle(struct upload *u)
+{
+    struct conn *c = list_entry(u, struct conn, upload);
+    if (c->state == CONN_CLOSED) {
+        reap_later(c);
+    }
+}
+
+/* ---- its beginning
+ * --------------------------------------------------------------------------------- */
+
+static void on_connected(struct io_op *op, int status)
+{
+    struct conn *c = list_entry(op, struct conn, connect_op);
+    if (c->state == CONN_CLOSED) {
+        reap_later(c);
+        return;
+    }
+    if (status < 0) {
+        conn_close(c, status);
+        return;
+    }
+    c->state = CONN_OPEN;
+    if (c->owner->on_connected) {
+        c->owner->on_connected(c);
+    }
+    wait_readable(c);
+    conn_touch(c);
+    arm(c);
+}
+
+static struct conn *create(struct env *env, const struct addr *address, const uint8_t *info_hash,
+                           const struct conn_owner *owner, void *owner_data)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    if (!c) {
+        return NULL;
+    }
+    const struct peer_settings settings = {.scratch = env->scratch,
+                                           .info_hash = info_hash,
+                                           .peer_id = env->peer_id,
+                                           .now_ns = io_now(env->io)};
+    if (peer_init(&c->peer, &settings)) {
+        free(c);
+        return NULL;
+    }
+    c->env = env;
+    c->owner = owner;
+    c->owner_data = owner_data;
+    c->key = env->next_key++;
+    c->address = *address;
+    list_init(&c->link);
+    turn_work_init(&c->flush, flush);
+    turn_work_init(&c->reap, reap);
+    bucket_waiter_init(&c->down_waiter, on_down_allowed);
+    bucket_waiter_init(&c->up_waiter, on_up_allowed);
+    c->connect_op.done = on_connected;
+    c->read_op.done = on_readable;
+    c->write_op.done = on_writable;
+    c->timer.fire = on_timer;
+    upload_init(&c->upload, env, &c->peer);
+    c->upload.on_ready = on_upload_ready;
+    c->upload.on_failed = on_upload_failed;
+    c->upload.on_idle = on_upload_idle;
+    env->connections++;
+    return c;
+}
+
+int conn_dial(struct env *env, const struct addr *address, const uint8_t info_hash[20],
+              const struct conn_owner *owner, void *owner_data, struct conn **out)
+{
+    struct conn *c = create(env, address, info_hash, owner, owner_data);
+    if (!c) {
+        return SPATE_ENOMEM;
+    }
+    c->state = CONN_CONNECTING;
+    c->connect_by_ns = io_now(env->io) + CONN_CONNECT_TIMEOUT_NS;
+    int failed = io_tcp_connect(env->io, &env->settings.bind, address, &c->connect_op, &c->socket);
+    if (failed) {
+        peer_deinit(&c->peer);
+        env->connections--;
+        free(c);
+        return failed;
+    }
+    arm(c);
+    *out = c;
+    return 0;
+}
+
+int conn_adopt(struct env *env, struct io_socket *socket, const struct addr *address,
+               const struct conn_owner *owner, void *owner_data, struct conn **out)
+{
+    struct conn *c = create(env, address, NULL, owner, owner_data);
+    if (!c) {
+        io_close(env->io, socket);
+        return SPATE_ENOMEM;
+    }
+    c->state = CONN_OPEN;
+    c->socket = socket;
+    wait_readable(c);
+    arm(c);
+    *out = c;
+    return 0;
+}
+
+void conn_set_owner(struct conn *c, const struct conn_owner *owner, void *owner_data)
+{
+    c->owner = owner;
+    c->owner_data = owner_data;
+    list_remove(&c->link);
+}

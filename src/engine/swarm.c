@@ -1,0 +1,638 @@
+/* The exchange of one torrent: who is here, what each has, who may download, what is claimed.
+ * Asking for blocks and taking them is in swarm_blocks.c, choking and dialling in swarm_policy.c.
+ */
+#include "engine/swarm_peer.h"
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "engine/swarm_policy.h"
+
+#include <stdlib.h>
+
+#define SWARM_BAN_NS      (3600 * INT64_C(1000000000))
+#define SWARM_LAST_BAN_NS (60 * INT64_C(1000000000)) /* the last source is slowed down, not lost   \
+                                                      */
+
+static const struct conn_owner swarm_conn_owner;
+
+/* ---- what a peer has
+ * ------------------------------------------------------------------------------- */
+
+void swarm_recount(struct swarm_peer *sp)
+{
+    const struct pieces *pieces = sp->swarm->settings.pieces;
+    uint32_t count = 0;
+    if (pieces->missing > 0 && sp->told.ones > 0) {
+        for (size_t i = 0; i < bitset_bytes(sp->told.count); i++) {
+            count += (uint32_t)__builtin_popcount(sp->told.bytes[i] & pieces->wanted.bytes[i] &
+                                                  (uint8_t)~pieces->have.bytes[i]);
+        }
+    }
+    sp->interesting = count;
+}
+
+static void count_out(struct swarm_peer *sp)
+{
+    if (sp->is_seed) {
+        picker_on_seed_gone(&sp->swarm->picker);
+        sp->is_seed = false;
+    } else if (sp->told.ones > 0) {
+        picker_on_gone(&sp->swarm->picker, &sp->told);
+    }
+}
+
+static void become_seed(struct swarm_peer *sp)
+{
+    picker_on_seed(&sp->swarm->picker);
+    sp->is_seed = true;
+    if (sp->listens.family) {
+        peerbook_on_seed(&sp->swarm->peerbook, &sp->listens, true);
+    }
+}
+
+/* The whole of what it has is new. */
+static void on_has(struct swarm_peer *sp)
+{
+    const struct bitset *has = &sp->conn->peer.has;
+    count_out(sp);
+    memcpy(sp->told.bytes, has->bytes, bitset_bytes(has->count));
+    sp->told.ones = has->ones;
+    if (bitset_full(&sp->told)) {
+        become_seed(sp);
+    } else {
+        picker_on_bitfield(&sp->swarm->picker, &sp->told);
+    }
+    swarm_recount(sp);
+}
+
+static void on_have(struct swarm_peer *sp, uint32_t piece)
+{
+    if (!bitset_set(&sp->told, piece)) {
+        return; /* counted with a bitfield that came in the same breath */
+    }
+    picker_on_have(&sp->swarm->picker, piece);
+    sp->interesting += pieces_is_missing(sp->swarm->settings.pieces, piece);
+    if (bitset_full(&sp->told)) {
+        picker_on_gone(&sp->swarm->picker, &sp->told);
+        become_seed(sp);
+    }
+}
+
+static void on_dont_have(struct swarm_peer *sp, uint32_t piece)
+{
+    if (!bitset_get(&sp->told, piece)) {
+        return;
+    }
+    if (sp->is_seed) {
+        picker_on_seed_gone(&sp->swarm->picker);
+        picker_on_bitfield(&sp->swarm->picker, &sp->told);
+        sp->is_seed = false;
+    }
+    bitset_clear(&sp->told, piece);
+    picker_on_dont_have(&sp->swarm->picker, piece);
+    sp->interesting -= pieces_is_missing(sp->swarm->settings.pieces, piece);
+}
+
+/* ---- what we have
+ * ---------------------------------------------------------------------------------- */
+
+static bool is_redundant(const struct swarm_peer *sp)
+{
+    return sp->swarm->seeding && sp->identified &&
+           (sp->is_seed || (sp->conn->peer.extended.upload_only && sp->interesting == 0));
+}
+
+/* Everything wanted is here, or no longer: tell everybody, and part from those of whom neither has
+ * any use. */
+static void set_seeding(struct swarm *s, bool seeding)
+{
+    if (s->seeding == seeding) {
+        return;
+    }
+    s->seeding = seeding;
+    peerbook_set_seeding(&s->peerbook, seeding, swarm_now(s));
+    list_for_each_safe (node, &s->peers) {
+        struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        if (sp->identified) {
+            peer_upload_only(&sp->conn->peer, seeding);
+            conn_touch(sp->conn);
+        }
+        if (is_redundant(sp)) {
+            conn_close(sp->conn, 0);
+        }
+    }
+    swarm_rechoke_soon(s);
+}
+
+void swarm_have_piece(struct swarm *s, uint32_t piece)
+{
+    struct pieces *pieces = s->settings.pieces;
+    bool was_missing = pieces_is_missing(pieces, piece);
+    if (!pieces_on_written(pieces, piece)) {
+        return;
+    }
+    s->verified_ns = swarm_now(s);
+    list_for_each (node, &s->peers) {
+        struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        if (!sp->identified) {
+            continue;
+        }
+        if (!bitset_get(&sp->told, piece)) {
+            peer_have(&sp->conn->peer, piece);
+            conn_touch(sp->conn);
+        } else if (was_missing && --sp->interesting == 0) {
+            peer_interest(&sp->conn->peer, false);
+            conn_touch(sp->conn);
+        }
+    }
+    s->owner.on_written(s->owner.user, piece);
+    if (pieces_complete(pieces)) {
+        set_seeding(s, true);
+    }
+}
+
+void swarm_on_pieces_changed(struct swarm *s)
+{
+    const struct pieces *pieces = s->settings.pieces;
+    for (uint32_t i = 0; i < pieces->have.count; i++) {
+        requests_want(&s->requests, i, pieces_is_missing(pieces, i));
+    }
+    list_for_each (node, &s->peers) {
+        swarm_recount(list_entry(node, struct swarm_peer, link));
+    }
+    set_seeding(s, pieces_complete(pieces));
+    swarm_refill_soon(s);
+}
+
+/* ---- arrivals and departures
+ * ------------------------------------------------------------------------ */
+
+static void remember_ghost(struct swarm *s, const struct swarm_peer *sp)
+{
+    s->ghosts[s->ghost_next] =
+        (struct swarm_ghost){.key = sp->conn->key, .address = sp->conn->address};
+    s->ghost_next = (s->ghost_next + 1) % SWARM_GHOSTS;
+}
+
+static struct swarm_peer *peer_with_key(struct swarm *s, uint64_t key)
+{
+    list_for_each (node, &s->peers) {
+        struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        if (sp->conn->key == key) {
+            return sp;
+        }
+    }
+    return NULL;
+}
+
+void swarm_punish(struct swarm *s, uint64_t key, uint32_t piece)
+{
+    struct swarm_peer *sp = peer_with_key(s, key);
+    const struct addr *address = sp ? &sp->conn->address : NULL;
+    for (uint32_t i = 0; !address && i < SWARM_GHOSTS; i++) {
+        if (s->ghosts[i].key == key) {
+            address = &s->ghosts[i].address;
+        }
+    }
+    if (!address) {
+        return;
+    }
+    char text[ADDR_TEXT_MAX];
+    bool last = s->peer_count <= 1;
+    log_write(&s->settings.env->log, SPATE_LOG_WARNING, s->settings.torrent,
+              "%s sent a corrupt block of piece %u and is banned", addr_format(address, text),
+              piece);
+    peerbook_ban(&s->peerbook, address, swarm_now(s) + (last ? SWARM_LAST_BAN_NS : SWARM_BAN_NS));
+    s->banned++;
+    if (sp) {
+        conn_close(sp->conn, SPATE_EBLOCKED);
+    }
+}
+
+static struct swarm_peer *peer_create(struct swarm *s)
+{
+    struct swarm_peer *sp = calloc(1, sizeof *sp);
+    if (!sp) {
+        return NULL;
+    }
+    if (bitset_init(&sp->told, s->settings.layout->piece_count)) {
+        free(sp);
+        return NULL;
+    }
+    sp->swarm = s;
+    sp->expire.fire = swarm_policy_on_expire;
+    sp->connected_ns = swarm_now(s);
+    list_init(&sp->link);
+    list_init(&sp->scratch);
+    requester_init(&sp->requester, 0, swarm_now(s));
+    return sp;
+}
+
+static void peer_destroy(struct swarm_peer *sp)
+{
+    timer_clear(&sp->swarm->settings.env->timers, &sp->expire);
+    bitset_deinit(&sp->told);
+    free(sp);
+}
+
+/* Ties a connection to the swarm. */
+static int peer_join(struct swarm_peer *sp, struct conn *c)
+{
+    struct swarm *s = sp->swarm;
+    const struct layout *l = s->settings.layout;
+    int failed = peer_set_pieces(&c->peer, l->piece_count, l->piece_length, l->total_length);
+    if (failed) {
+        return failed;
+    }
+    sp->conn = c;
+    sp->requester.key = c->key;
+    c->torrent_down = s->settings.down;
+    c->torrent_up = s->settings.up;
+    upload_open(&c->upload, s->settings.store, l, &s->settings.pieces->have);
+    list_push_back(&s->peers, &sp->link);
+    s->peer_count++;
+    return 0;
+}
+
+static void introduce(struct swarm_peer *sp)
+{
+    struct swarm *s = sp->swarm;
+    const struct env *env = s->settings.env;
+    struct ext_handshake ours = {.dont_have_id = EXT_DONT_HAVE,
+                                 .upload_only_id = EXT_UPLOAD_ONLY,
+                                 .upload_only = s->seeding,
+                                 .reqq = LIMIT_PEER_REQUESTS_IN,
+                                 .port = env->port,
+                                 .your_ip = sp->conn->address};
+    text_copy(ours.client, sizeof ours.client, span_text("spate 0.1.0"));
+    peer_introduce(&sp->conn->peer, &s->settings.pieces->have, &ours);
+}
+
+/* Two connections to the same client: one is enough. */
+static bool is_double(const struct swarm_peer *sp)
+{
+    list_for_each (node, &sp->swarm->peers) {
+        const struct swarm_peer *other = list_entry(node, struct swarm_peer, link);
+        if (other != sp && other->identified &&
+            memcmp(other->conn->peer.remote.peer_id, sp->conn->peer.remote.peer_id, 20) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_identified(struct swarm_peer *sp)
+{
+    struct swarm *s = sp->swarm;
+    if (is_double(sp)) {
+        conn_close(sp->conn, SPATE_EEXIST);
+        return;
+    }
+    sp->identified = true;
+    sp->connected_ns = swarm_now(s);
+    strangers_on_proven(&s->settings.env->strangers, &sp->conn->address);
+    if (!sp->conn->peer.incoming) {
+        s->dialling--;
+        peerbook_on_connected(&s->peerbook, &sp->conn->address, swarm_now(s));
+    }
+    introduce(sp);
+    swarm_rechoke_soon(s);
+    swarm_dial_soon(s);
+    s->owner.on_change(s->owner.user, SPATE_CHANGED_PEERS);
+}
+
+static uint32_t connections_from(const struct swarm *s, const struct addr *address)
+{
+    uint32_t count = 0;
+    list_for_each (node, &s->peers) {
+        const struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        count += addr_same_ip(&sp->conn->address, address);
+    }
+    return count;
+}
+
+bool swarm_adopt(struct swarm *s, struct conn *c)
+{
+    bool welcome = !s->closing && s->peer_count < s->settings.max_peers &&
+                   connections_from(s, &c->address) < LIMIT_CONNECTIONS_PER_IP &&
+                   !peerbook_is_banned(&s->peerbook, &c->address, swarm_now(s));
+    struct swarm_peer *sp = welcome ? peer_create(s) : NULL;
+    if (!sp) {
+        return false;
+    }
+    if (peer_accept(&c->peer, s->settings.info_hash) || peer_join(sp, c)) {
+        peer_destroy(sp);
+        return false;
+    }
+    conn_set_owner(c, &swarm_conn_owner, sp);
+    conn_touch(c);
+    return true;
+}
+
+bool swarm_policy_connect(struct swarm *s, const struct addr *address)
+{
+    struct conn *c;
+    struct swarm_peer *sp = peer_create(s);
+    if (!sp) {
+        return false;
+    }
+    sp->listens = *address;
+    if (conn_dial(s->settings.env, address, s->settings.info_hash, &swarm_conn_owner, sp, &c)) {
+        peer_destroy(sp);
+        return false;
+    }
+    s->dialling++;
+    if (peer_join(sp, c)) {
+        sp->conn = c;
+        list_push_back(&s->peers, &sp->link);
+        s->peer_count++;
+        conn_close(c, SPATE_ENOMEM);
+    }
+    return true;
+}
+
+static void on_closed(struct conn *c, int error)
+{
+    struct swarm_peer *sp = swarm_peer_of(c);
+    struct swarm *s = sp->swarm;
+    char text[ADDR_TEXT_MAX];
+    log_write(&s->settings.env->log, SPATE_LOG_DEBUG, s->settings.torrent, "%s closed: %s",
+              addr_format(&c->address, text),
+              c->peer.fault ? peer_fault_text(c->peer.fault) : spate_strerror(error));
+    swarm_peer_release(sp);
+    if (sp->identified) {
+        count_out(sp);
+        remember_ghost(s, sp);
+        if (sp->listens.family) {
+            peerbook_on_closed(&s->peerbook, &sp->listens, swarm_now(s));
+        }
+    } else if (!c->peer.incoming) {
+        s->dialling--;
+        if (c->peer.fault == PEER_FAULT_SELF) {
+            peerbook_on_self(&s->peerbook, &sp->listens);
+        } else {
+            peerbook_on_failed(&s->peerbook, &sp->listens, swarm_now(s));
+        }
+    }
+    list_remove(&sp->link);
+    s->peer_count--;
+    peer_destroy(sp);
+    c->owner_data = NULL;
+    if (!s->closing) {
+        swarm_rechoke_soon(s);
+        swarm_dial_soon(s);
+        s->owner.on_change(s->owner.user, SPATE_CHANGED_PEERS);
+    }
+}
+
+/* ---- events of a peer
+ * -------------------------------------------------------------------------------- */
+
+static void on_extended(struct swarm_peer *sp)
+{
+    struct swarm *s = sp->swarm;
+    const struct ext_handshake *extended = &sp->conn->peer.extended;
+    requester_set_reqq(&sp->requester, extended->reqq);
+    if (sp->conn->peer.incoming && extended->port && !sp->listens.family) {
+        sp->listens = sp->conn->address;
+        sp->listens.port = extended->port;
+        if (peerbook_add(&s->peerbook, &sp->listens, PEER_SOURCE_INCOMING, swarm_now(s)) >= 0) {
+            peerbook_on_connected(&s->peerbook, &sp->listens, swarm_now(s));
+        }
+    }
+    if (sp->listens.family && extended->upload_only) {
+        peerbook_on_seed(&s->peerbook, &sp->listens, true);
+    }
+}
+
+static void on_choked(struct swarm_peer *sp)
+{
+    if (!sp->conn->peer.remote.fast) {
+        swarm_peer_release(sp); /* BEP 3: a choke voids what was asked; BEP 6 rejects each block */
+    }
+}
+
+static void on_allowed_fast(struct swarm_peer *sp, uint32_t piece)
+{
+    if (sp->allowed_fast_count < LIMIT_PEER_ALLOWED_FAST) {
+        sp->allowed_fast[sp->allowed_fast_count++] = piece;
+    }
+}
+
+static void on_event(struct conn *c, const struct peer_event *event)
+{
+    struct swarm_peer *sp = swarm_peer_of(c);
+    switch (event->type) {
+    case PEER_IDENTIFIED:
+        on_identified(sp);
+        break;
+    case PEER_CHOKED:
+        on_choked(sp);
+        break;
+    case PEER_INTERESTED:
+    case PEER_NOT_INTERESTED:
+        swarm_rechoke_soon(sp->swarm);
+        break;
+    case PEER_HAS:
+        on_has(sp);
+        break;
+    case PEER_HAVE:
+        on_have(sp, event->piece);
+        break;
+    case PEER_DONT_HAVE:
+        on_dont_have(sp, event->piece);
+        break;
+    case PEER_CANCEL:
+        upload_trim(&c->upload);
+        break;
+    case PEER_BLOCK:
+        swarm_peer_on_block(sp, event->block, event->destination);
+        break;
+    case PEER_REJECT:
+        swarm_peer_on_reject(sp, event->block, event->destination);
+        break;
+    case PEER_ALLOWED_FAST:
+        on_allowed_fast(sp, event->piece);
+        break;
+    case PEER_EXTENDED:
+        on_extended(sp);
+        break;
+    case PEER_UNCHOKED:
+    case PEER_HANDSHAKE:
+    case PEER_REQUEST: /* the connection serves what may be served */
+    case PEER_SUGGEST:
+    case PEER_FAULT:
+        break;
+    }
+}
+
+static void on_drained(struct conn *c)
+{
+    struct swarm_peer *sp = swarm_peer_of(c);
+    if (is_redundant(sp)) {
+        conn_close(c, 0);
+    } else {
+        swarm_peer_fill(sp);
+    }
+}
+
+static void on_uploaded(struct conn *c, uint64_t bytes, int64_t now_ns)
+{
+    struct swarm *s = swarm_peer_of(c)->swarm;
+    s->totals.uploaded_bytes += bytes;
+    rate_add(&s->up_rate, bytes, now_ns);
+    s->owner.on_change(s->owner.user, 0);
+}
+
+static void on_read_failed(struct conn *c, uint32_t piece, int error, uint32_t file)
+{
+    struct swarm_peer *sp = swarm_peer_of(c);
+    struct swarm *s = sp->swarm;
+    if (pieces_on_lost(s->settings.pieces, piece)) {
+        list_for_each (node, &s->peers) {
+            struct swarm_peer *other = list_entry(node, struct swarm_peer, link);
+            if (other->identified) {
+                peer_dont_have(&other->conn->peer, piece);
+                conn_touch(other->conn);
+            }
+        }
+        s->owner.on_lost(s->owner.user, piece, file, error);
+    }
+}
+
+static const struct conn_owner swarm_conn_owner = {
+    .on_event = on_event,
+    .on_drained = on_drained,
+    .on_uploaded = on_uploaded,
+    .on_read_failed = on_read_failed,
+    .on_closed = on_closed,
+};
+
+/* ---- its life
+ * ----------------------------------------------------------------------------------------- */
+
+static void on_refill(struct turn_work *work)
+{
+    struct swarm *s = list_entry(work, struct swarm, refill);
+    list_for_each (node, &s->peers) {
+        swarm_peer_fill(list_entry(node, struct swarm_peer, link));
+    }
+}
+
+static int create_parts(struct swarm *s)
+{
+    const struct swarm_settings *settings = &s->settings;
+    struct env *env = settings->env;
+    uint32_t piece_count = settings->layout->piece_count;
+    const struct assembly_settings assembly = {.io = env->io,
+                                               .frames = env->frames,
+                                               .store = settings->store,
+                                               .layout = settings->layout,
+                                               .piece_hashes = settings->piece_hashes,
+                                               .on_ready = swarm_on_assembly_ready,
+                                               .user = s};
+    int failed = picker_init(&s->picker, piece_count, chacha_u64(&env->random));
+    if (failed) {
+        return failed;
+    }
+    failed = requests_init(&s->requests, settings->layout, &s->picker, LIMIT_PARTIAL_PIECES);
+    if (!failed) {
+        failed = assembly_create(&assembly, &s->assembly);
+        if (!failed) {
+            return 0;
+        }
+        requests_deinit(&s->requests);
+    }
+    picker_deinit(&s->picker);
+    return failed;
+}
+
+int swarm_create(const struct swarm_settings *settings, struct swarm_owner owner,
+                 struct swarm **out)
+{
+    struct swarm *s = calloc(1, sizeof *s);
+    if (!s) {
+        return SPATE_ENOMEM;
+    }
+    struct env *env = settings->env;
+    s->settings = *settings;
+    s->owner = owner;
+    list_init(&s->peers);
+    list_init(&s->homeless);
+    int failed = create_parts(s);
+    if (failed) {
+        free(s);
+        return failed;
+    }
+    choker_init(&s->choker, chacha_u64(&env->random));
+    parole_init(&s->parole);
+    peerbook_init(&s->peerbook, &env->strangers, chacha_u64(&env->random));
+    turn_work_init(&s->refill, on_refill);
+    swarm_policy_init(s);
+    swarm_on_pieces_changed(s);
+    *out = s;
+    return 0;
+}
+
+void swarm_close(struct swarm *s)
+{
+    struct env *env = s->settings.env;
+    s->closing = true;
+    list_for_each_safe (node, &s->peers) {
+        conn_close(list_entry(node, struct swarm_peer, link)->conn, 0);
+    }
+    struct list *node;
+    while ((node = list_pop_front(&s->homeless))) {
+        free(list_entry(node, struct swarm_scratch, link));
+    }
+    timer_clear(&env->timers, &s->dial_timer);
+    timer_clear(&env->timers, &s->choke_timer);
+    turn_remove(&s->refill);
+    turn_remove(&s->rechoke);
+    assembly_destroy(s->assembly);
+    requests_deinit(&s->requests);
+    picker_deinit(&s->picker);
+    parole_deinit(&s->parole);
+    peerbook_deinit(&s->peerbook);
+    free(s);
+}
+
+void swarm_add_peer(struct swarm *s, const struct addr *address, enum peer_source source)
+{
+    if (peerbook_add(&s->peerbook, address, source, swarm_now(s)) >= 0) {
+        swarm_dial_soon(s);
+    }
+}
+
+void swarm_restore(struct swarm *s, uint32_t piece, const struct bitset *blocks)
+{
+    if (!pieces_is_missing(s->settings.pieces, piece) ||
+        requests_restore(&s->requests, piece, blocks)) {
+        return;
+    }
+    if (assembly_restore(s->assembly, piece, blocks)) {
+        requests_on_piece_failed(&s->requests, piece, false);
+    }
+}
+
+void swarm_flush(struct swarm *s)
+{
+    assembly_flush(s->assembly);
+}
+
+bool swarm_is_consistent(const struct swarm *s)
+{
+    uint32_t peers = 0, seeds = 0;
+    list_for_each (node, &s->peers) {
+        const struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        peers++;
+        seeds += sp->is_seed;
+        if (!peer_is_consistent(&sp->conn->peer)) {
+            return false;
+        }
+    }
+    return peers == s->peer_count && seeds == s->picker.seeds && picker_is_consistent(&s->picker) &&
+           requests_is_consistent(&s->requests) && parole_is_consistent(&s->parole) &&
+           peerbook_is_consistent(&s->peerbook) && assembly_is_consistent(s->assembly) &&
+           pieces_is_consistent(s->settings.pieces);
+}

@@ -1,0 +1,231 @@
+/* A swarm's policies brought to its peers: the choker's decisions carried out, addresses dialled,
+ * and what people are told. */
+#include "engine/swarm_policy.h"
+
+#include "base/text.h"
+#include "engine/swarm_peer.h"
+
+#include <stdlib.h>
+
+#define SWARM_SLOTS_INTERVAL_NS INT64_C(5000000000)
+
+enum { SWARM_DIALLING_MAX = 24 }; /* half-open connections of one torrent */
+
+/* ---- choking
+ * -------------------------------------------------------------------------------------- */
+
+void swarm_rechoke_soon(struct swarm *s)
+{
+    if (!s->closing) {
+        turn_add(&s->settings.env->turn, &s->rechoke);
+    }
+}
+
+static struct choker_peer describe(const struct swarm_peer *sp, int64_t now_ns)
+{
+    const struct conn *c = sp->conn;
+    return (struct choker_peer){
+        .key = c->key,
+        .interested = c->peer.interested,
+        .unchoked = !c->peer.we_choke,
+        .snubbed = sp->requester.snubbed,
+        .optimistic = sp->optimistic,
+        .is_seed = sp->is_seed || c->peer.extended.upload_only,
+        .down_rate = rate_per_second(&c->down, now_ns),
+        .up_rate = rate_per_second(&c->up, now_ns),
+        .uploaded_since_unchoke = c->up.total_bytes - sp->uploaded_at_unchoke,
+        .unchoked_at_ns = sp->unchoked_ns,
+        .choked_at_ns = sp->choked_ns,
+        .connected_at_ns = sp->connected_ns,
+    };
+}
+
+static void carry_out(struct swarm_peer *sp, const struct choker_peer *decision, int64_t now_ns)
+{
+    sp->optimistic = decision->optimistic;
+    if (decision->unchoked == !sp->conn->peer.we_choke) {
+        return;
+    }
+    if (decision->unchoked) {
+        sp->unchoked_ns = now_ns;
+        sp->uploaded_at_unchoke = sp->conn->up.total_bytes;
+    } else {
+        sp->choked_ns = now_ns;
+    }
+    peer_choke(&sp->conn->peer, !decision->unchoked);
+    upload_trim(&sp->conn->upload);
+    conn_touch(sp->conn);
+}
+
+static void on_rechoke(struct turn_work *work)
+{
+    struct swarm *s = list_entry(work, struct swarm, rechoke);
+    struct env *env = s->settings.env;
+    int64_t now_ns = swarm_now(s);
+    struct choker_peer *table = calloc(s->peer_count + 1, sizeof *table);
+    struct swarm_peer **owners = calloc(s->peer_count + 1, sizeof *owners);
+    uint32_t count = 0;
+    if (table && owners) {
+        list_for_each (node, &s->peers) {
+            struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+            if (sp->identified) {
+                owners[count] = sp;
+                table[count++] = describe(sp, now_ns);
+            }
+        }
+        choker_run(&s->choker, table, count, s->slots, s->seeding, now_ns);
+        for (uint32_t i = 0; i < count; i++) {
+            carry_out(owners[i], &table[i], now_ns);
+        }
+    }
+    free(table);
+    free(owners);
+    int64_t next_ns = count > 0 ? now_ns + SWARM_SLOTS_INTERVAL_NS : INT64_MAX;
+    int64_t choker_ns = choker_deadline(&s->choker);
+    timer_set(&env->timers, &s->choke_timer, choker_ns < next_ns ? choker_ns : next_ns);
+}
+
+static void on_choke_timer(struct timer *timer, int64_t now_ns)
+{
+    struct swarm *s = list_entry(timer, struct swarm, choke_timer);
+    uint64_t limit = s->settings.up->rate;
+    uint64_t session = s->settings.env->up.rate;
+    if (limit == 0 || (session > 0 && session < limit)) {
+        limit = session;
+    }
+    s->slots = choker_slots(limit, rate_per_second(&s->up_rate, now_ns), s->slots);
+    swarm_rechoke_soon(s);
+}
+
+/* ---- dialling
+ * -------------------------------------------------------------------------------------- */
+
+void swarm_dial_soon(struct swarm *s)
+{
+    if (!s->closing) {
+        timer_set(&s->settings.env->timers, &s->dial_timer, swarm_now(s));
+    }
+}
+
+static void on_dial_timer(struct timer *timer, int64_t now_ns)
+{
+    struct swarm *s = list_entry(timer, struct swarm, dial_timer);
+    struct env *env = s->settings.env;
+    struct addr address;
+    while (s->dialling < SWARM_DIALLING_MAX && s->peer_count < s->settings.max_peers &&
+           env->connections < env->settings.value.max_connections &&
+           peerbook_next(&s->peerbook, now_ns, &address)) {
+        if (!swarm_policy_connect(s, &address)) {
+            peerbook_on_failed(&s->peerbook, &address, now_ns);
+        }
+    }
+    bool full = s->dialling >= SWARM_DIALLING_MAX || s->peer_count >= s->settings.max_peers ||
+                env->connections >= env->settings.value.max_connections;
+    int64_t next_ns = peerbook_deadline(&s->peerbook, now_ns);
+    if (full) {
+        next_ns = now_ns + SWARM_SLOTS_INTERVAL_NS; /* a departure says so earlier */
+    } else if (next_ns <= now_ns) {
+        next_ns = now_ns + 1;
+    }
+    timer_set(&env->timers, timer, next_ns);
+}
+
+void swarm_policy_on_expire(struct timer *timer, int64_t now_ns)
+{
+    swarm_peer_expire(list_entry(timer, struct swarm_peer, expire), now_ns);
+}
+
+void swarm_policy_init(struct swarm *s)
+{
+    turn_work_init(&s->rechoke, on_rechoke);
+    s->choke_timer.fire = on_choke_timer;
+    s->dial_timer.fire = on_dial_timer;
+    s->slots = choker_slots(s->settings.up->rate, 0, 0);
+}
+
+/* ---- for people
+ * -------------------------------------------------------------------------------------- */
+
+static uint32_t peer_flags(const struct swarm_peer *sp)
+{
+    const struct peer *p = &sp->conn->peer;
+    return (p->incoming ? SPATE_PEER_INCOMING : 0u) | (sp->is_seed ? SPATE_PEER_SEED : 0u) |
+           (p->chokes_us ? SPATE_PEER_CHOKES_US : 0u) | (p->we_choke ? SPATE_PEER_WE_CHOKE : 0u) |
+           (p->interested ? SPATE_PEER_INTERESTED : 0u) |
+           (p->we_are_interested ? SPATE_PEER_WE_ARE_INTERESTED : 0u) |
+           (sp->requester.snubbed ? SPATE_PEER_SNUBBED : 0u);
+}
+
+/* "-TR3000-" when it does not say its name. */
+static void client_name(const struct peer *p, char *out, size_t size)
+{
+    if (p->extended.client[0]) {
+        text_copy(out, size, span_text(p->extended.client));
+    } else {
+        text_copy(out, size, span_of(p->remote.peer_id, 8));
+    }
+}
+
+uint32_t swarm_fill_peers(const struct swarm *s, struct spate_peer_status *out, uint32_t max)
+{
+    int64_t now_ns = io_now(s->settings.env->io);
+    uint32_t count = 0;
+    list_for_each (node, &s->peers) {
+        const struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        if (!sp->identified || count == max) {
+            continue;
+        }
+        struct spate_peer_status *row = &out[count++];
+        *row = (struct spate_peer_status){.size = sizeof *row,
+                                          .flags = peer_flags(sp),
+                                          .downloaded_bytes = sp->conn->down.total_bytes,
+                                          .uploaded_bytes = sp->conn->up.total_bytes,
+                                          .down_rate = rate_per_second(&sp->conn->down, now_ns),
+                                          .up_rate = rate_per_second(&sp->conn->up, now_ns),
+                                          .pieces = sp->told.ones,
+                                          .requests = peer_outstanding(&sp->conn->peer)};
+        addr_format(&sp->conn->address, row->address);
+        client_name(&sp->conn->peer, row->client, sizeof row->client);
+    }
+    return count;
+}
+
+void swarm_fill_status(const struct swarm *s, struct spate_status *out)
+{
+    int64_t now_ns = io_now(s->settings.env->io);
+    out->down_rate = rate_per_second(&s->down_rate, now_ns);
+    out->up_rate = rate_per_second(&s->up_rate, now_ns);
+    out->peers = out->seeds = out->peers_unchoking = out->peers_downloading = 0;
+    list_for_each (node, &s->peers) {
+        const struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        if (sp->identified) {
+            out->peers++;
+            out->seeds += sp->is_seed;
+            out->peers_unchoking += !sp->conn->peer.chokes_us;
+            out->peers_downloading += sp->conn->peer.interested && !sp->conn->peer.we_choke;
+        }
+    }
+    out->peers_known = peerbook_count(&s->peerbook);
+    out->availability_milli = picker_availability_milli(&s->picker);
+    out->banned_peers = s->banned;
+}
+
+const char *swarm_message(const struct swarm *s)
+{
+    bool any = false, interesting = false, unchoked = false;
+    list_for_each (node, &s->peers) {
+        const struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        any |= sp->identified;
+        interesting |= sp->identified && sp->interesting > 0;
+        unchoked |= sp->identified && sp->interesting > 0 && !sp->conn->peer.chokes_us;
+    }
+    if (s->seeding || unchoked) {
+        return "";
+    }
+    if (!any) {
+        return s->dialling > 0                    ? "connecting to peers"
+               : peerbook_count(&s->peerbook) > 0 ? "no peer answers"
+                                                  : "no peers known";
+    }
+    return interesting ? "all peers choke us" : "no peer has a piece that is missing";
+}

@@ -1,0 +1,16 @@
+/* Choking, dialling and reporting of a swarm. */
+#ifndef ENGINE_SWARM_POLICY_H
+#define ENGINE_SWARM_POLICY_H
+
+#include "engine/swarm.h"
+
+void swarm_policy_init(struct swarm *);
+/* Who may download is decided anew at the end of the turn: a free slot is given at once. */
+void swarm_rechoke_soon(struct swarm *);
+/* Places have come free, or addresses have come. */
+void swarm_dial_soon(struct swarm *);
+/* Dials one address; false when that failed at once. */
+bool swarm_policy_connect(struct swarm *, const struct addr *);
+void swarm_policy_on_expire(struct timer *, int64_t now_ns);
+
+#endif

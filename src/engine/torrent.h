@@ -1,0 +1,139 @@
+/* One torrent from the moment it is added: what is on the disk is looked up, checked and made
+ * ready, then a swarm and its trackers work, and what they achieve is recorded. An int per phase;
+ * every phase ends in a completion that begins the next. */
+#ifndef ENGINE_TORRENT_H
+#define ENGINE_TORRENT_H
+
+#include "base/arena.h"
+#include "disk/check.h"
+#include "engine/announce.h"
+#include "engine/hub.h"
+#include "engine/swarm.h"
+#include "engine/torrent_options.h"
+
+enum torrent_phase {
+    TORRENT_IDLE,      /* paused, failed, or not begun */
+    TORRENT_LOADING,   /* its record is read */
+    TORRENT_LOOKING,   /* what is on the disk */
+    TORRENT_CHECKING,  /* is hashed */
+    TORRENT_PREPARING, /* files are made ready */
+    TORRENT_ACTIVE,    /* it has a swarm */
+    TORRENT_STOPPING,  /* what is in memory is written, what is known recorded */
+};
+
+enum { TORRENT_GIVEN_PEERS = 32 };
+
+struct torrent;
+
+/* What the session is told. */
+struct torrent_owner {
+    void (*on_gone)(struct torrent *); /* after torrent_remove(): it may be destroyed */
+};
+
+struct torrent {
+    struct env *env;
+    struct hub *hub;
+    struct view *view; /* with a reference */
+    struct torrent_options *options;
+    struct torrent_owner owner;
+    struct list link; /* the session's */
+    spate_torrent id;
+    const struct metainfo *metainfo;
+    const struct layout *layout;
+    enum torrent_phase phase;
+    bool want_running; /* the user's wish: not paused */
+    bool removing;
+    int error; /* why it stopped; 0: it did not fail */
+    char text[240];
+
+    /* What it has. */
+    struct pieces pieces;
+    uint8_t *wanted; /* one byte a file, pad files too */
+    uint64_t wanted_bytes, verified_bytes, durable_bytes, checked_bytes;
+    struct arena names;
+    struct addr given_peers[TORRENT_GIVEN_PEERS]; /* by the user, before there is a swarm */
+    uint32_t given_peer_count;
+    const char *const *paths;       /* one a file; pad files NULL */
+    struct store_file_found *found; /* one a file, as last looked at */
+
+    /* Who works. */
+    struct store *store;
+    struct check *check;
+    struct bitset to_check;
+    struct swarm *swarm;
+    struct announce *announce;
+    struct bucket down, up;
+
+    /* What it remembers. */
+    bool loaded; /* the record was read, and its lock is ours */
+    bool has_record;
+    struct resume_record record;                 /* as it stands in the database, once has_record */
+    uint64_t uploaded_before, downloaded_before; /* payload bytes, by earlier sessions */
+    struct swarm_totals earlier;                 /* of swarms that this session has ended */
+    uint32_t key;
+    bool completed_announced;
+    bool complete_told; /* this run has said SEEDING */
+    bool sync_needed;   /* pieces were written since the last sync */
+    bool look_needed;   /* files were made since they were last looked at */
+    bool unknown;       /* a sync failed: never call the record clean again */
+    enum { SAVE_IDLE, SAVE_LOOK, SAVE_RECORD, SAVE_SYNC } saving;
+    bool save_clean; /* the save that runs is the last one */
+    bool save_again, save_again_clean;
+    struct bitset syncing; /* written before the sync that runs */
+
+    /* Operations. */
+    struct resume_load load;
+    struct store_look look;
+    struct store_want want;
+    struct store_prepare prepare;
+    struct store_sync sync;
+    struct resume_save save;
+    bool want_pending; /* the wanted set changed while one was being carried out */
+    struct timer save_timer, retry_timer, publish_timer, stop_timer;
+    struct turn_work step; /* begin, stop or destroy: never from inside a swarm's call */
+    uint32_t changed;      /* aspects not yet published */
+};
+
+/* Takes over options and the view's reference. */
+int torrent_create(struct env *, struct hub *, struct view *, struct torrent_options *,
+                   struct torrent_owner, struct torrent **out);
+/* Only when torrent_is_idle(). */
+void torrent_destroy(struct torrent *);
+/* Nothing of it is under way any more. */
+bool torrent_is_idle(const struct torrent *);
+
+void torrent_start(struct torrent *); /* begins, or goes on after a pause or an error */
+void torrent_pause(struct torrent *);
+void torrent_remove(struct torrent *); /* stops; on_gone follows */
+/* Tries an address of the user's; before it is active, as soon as it is. */
+void torrent_add_peer(struct torrent *, const struct addr *);
+/* Gives up what is slow while stopping. */
+void torrent_hurry(struct torrent *);
+void torrent_set_wanted(struct torrent *, const uint8_t *wanted);
+void torrent_set_limits(struct torrent *, uint64_t max_down, uint64_t max_up);
+
+/* Payload of this session. */
+struct swarm_totals torrent_totals(const struct torrent *);
+
+/* torrent_save.c: the record. */
+void torrent_save_soon(struct torrent *);
+void torrent_save_now(struct torrent *, bool clean); /* torrent_on_saved follows */
+void torrent_on_saved(struct torrent *, bool clean);
+void torrent_save_init(struct torrent *);
+void torrent_save_on_looked(struct torrent *, int status);
+/* Which blocks of a piece lie on the disk unverified; NULL: none. */
+void torrent_set_partial(struct torrent *, uint32_t piece, const struct bitset *blocks);
+
+/* torrent_view.c: what people see. */
+void torrent_publish_init(struct torrent *);
+void torrent_touch(struct torrent *, uint32_t changed); /* soon */
+void torrent_publish(struct torrent *,
+                     uint32_t changed); /* at the end of the turn's work: at once */
+/* Bytes of wanted files (pad files not counted) inside a piece. */
+uint64_t torrent_wanted_in_piece(const struct torrent *, uint32_t piece);
+void torrent_recount(struct torrent *);
+
+/* It cannot go on: says why; resume or the retry timer begin again. text may be NULL. */
+void torrent_fail(struct torrent *, int error, const char *text);
+
+#endif
