@@ -1,0 +1,2 @@
+/* The simulated world behind the table of the port. */
+#include "io/sim/io_sim.h"
