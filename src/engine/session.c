@@ -13,8 +13,7 @@ enum {
 
 static void on_wake(struct io_op *op, int status);
 
-/* ---- incoming connections
- * -------------------------------------------------------------------------------- */
+/* ---- incoming connections -------------------------------------------------------------------- */
 
 static void unnamed_event(struct conn *c, const struct peer_event *event)
 {
@@ -92,8 +91,7 @@ static void on_acceptable(struct io_op *op, int status)
     io_wait(s->env.io, listener->socket, IO_READABLE, &listener->op);
 }
 
-/* ---- datagrams
- * --------------------------------------------------------------------------------------------- */
+/* ---- datagrams ------------------------------------------------------------------------------- */
 
 static void on_datagrams(struct io_op *op, int status)
 {
@@ -128,8 +126,7 @@ static int send_datagram(void *user, const struct addr *to, struct span bytes)
     return sent < 0 ? sent : 0;
 }
 
-/* ---- what users ask for
- * -------------------------------------------------------------------------------------- */
+/* ---- what users ask for ---------------------------------------------------------------------- */
 
 static void on_gone(struct torrent *t)
 {
@@ -324,8 +321,7 @@ int session_add(struct session *s, const struct spate_add *add, spate_torrent *o
     return failed ? error_set(error, failed, 0, "too many messages wait") : 0;
 }
 
-/* ---- its beginning
- * -------------------------------------------------------------------------------------------- */
+/* ---- its beginning --------------------------------------------------------------------------- */
 
 static struct io_bind bind_for(const struct session *s, int family, uint16_t port)
 {
@@ -520,9 +516,7 @@ int session_create(struct io *io, const struct spate_settings *settings, bool wi
     return 0;
 }
 
-/* ---- its end
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- its end --------------------------------------------------------------------------------- */
 
 void session_close(struct session *s)
 {

@@ -1,30 +1,13 @@
-/* One torrent's life: load the record, look at the disk, check what is in doubt, make files ready,
- * work, stop.
- *
- * What is believed of the disk at a start: a record that was closed cleanly is believed for files
- * whose identity, length and time are as recorded; after a crash identity and length decide,
- * durable pieces are believed, and every other piece of a file that is there is hashed again.
- * Without a record everything there is hashed, and a file in which nothing fits the torrent is
- * somebody else's. */
+/* One torrent's life: begin, work, stop, and begin again; what its user wishes and what goes wrong.
+ */
 #include "engine/torrent.h"
-
-#include "base/limits.h"
-#include "base/text.h"
-#include "codec/name.h"
 
 #include <stdlib.h>
 
 #define TORRENT_RETRY_NS (5 * INT64_C(1000000000)) /* after the disk was full */
 #define TORRENT_STOP_NS  (1200 * INT64_C(1000000)) /* for flush and sync when stopping */
 
-static void begin(struct torrent *t);
-static void check_what_is_in_doubt(struct torrent *t);
-static void prepare(struct torrent *t);
-static void become_active(struct torrent *t);
-static void stop(struct torrent *t);
-
-/* ---- failing
- * --------------------------------------------------------------------------------------- */
+/* ---- failing --------------------------------------------------------------------------------- */
 
 static const char *file_name(const struct torrent *t, uint32_t file)
 {
@@ -47,7 +30,7 @@ void torrent_fail(struct torrent *t, int error, const char *text)
     torrent_publish(t, SPATE_CHANGED_STATE);
 }
 
-static void fail_file(struct torrent *t, int error, uint32_t file, const char *doing)
+void torrent_fail_file(struct torrent *t, int error, uint32_t file, const char *doing)
 {
     char text[240];
     if (file == UINT32_MAX) {
@@ -69,7 +52,7 @@ static void on_retry(struct timer *timer, int64_t now_ns)
 }
 
 /* The phase that was under way has been overtaken: pause and remove wait for its completion. */
-static bool was_called_off(struct torrent *t)
+bool torrent_was_called_off(struct torrent *t)
 {
     if (t->want_running && !t->removing) {
         return false;
@@ -91,443 +74,7 @@ struct swarm_totals torrent_totals(const struct torrent *t)
     return sum;
 }
 
-/* ---- the record
- * --------------------------------------------------------------------------------------- */
-
-/* The recorded names win: files on the disk keep theirs. */
-static int build_names(struct torrent *t)
-{
-    uint32_t count = t->metainfo->file_count;
-    if (t->paths) {
-        return 0;
-    }
-    arena_init(&t->names, 0);
-    if (t->has_record && t->record.file_count == count) {
-        const char **paths = arena_array(&t->names, count + 1, sizeof *paths);
-        for (uint32_t i = 0; paths && i < count; i++) {
-            paths[i] = t->record.files[i].path;
-        }
-        t->paths = paths;
-        return paths ? 0 : SPATE_ENOMEM;
-    }
-    return name_map_build(t->metainfo, t->options->name, LIMIT_NAME_BYTES, false, &t->names,
-                          &t->paths);
-}
-
-static int open_store(struct torrent *t)
-{
-    char *part_path =
-        resume_part_path(t->env->resume, t->metainfo->info_hash, t->options->save_path);
-    const struct store_settings settings = {
-        .io = t->env->io,
-        .layout = t->layout,
-        .paths = t->paths,
-        .file_count = t->metainfo->file_count,
-        .save_path = t->options->save_path,
-        .part_path = part_path,
-        .allocate =
-            t->options->allocation == SPATE_ALLOCATE_FULL ? IO_ALLOCATE_FULL : IO_ALLOCATE_SPARSE,
-        .allocate_none = t->options->allocation == SPATE_ALLOCATE_NONE,
-        .read_only = t->options->flags & SPATE_ADD_SEED_ONLY,
-        .follow_symlinks = t->options->flags & SPATE_ADD_FOLLOW_SYMLINKS,
-    };
-    int failed = store_create(&settings, &t->store);
-    free(part_path);
-    return failed;
-}
-
-static void look(struct torrent *t)
-{
-    t->phase = TORRENT_LOOKING;
-    t->look.found = t->found;
-    store_look(t->store, &t->look);
-}
-
-/* The names are known once the record is. */
-static void go_on_after_load(struct torrent *t)
-{
-    int failed = build_names(t);
-    if (!failed && !t->store) {
-        failed = open_store(t);
-    }
-    if (failed) {
-        torrent_fail(t, failed, NULL);
-    } else {
-        look(t);
-    }
-}
-
-static void on_loaded(struct io_op *op, int status)
-{
-    struct torrent *t = list_entry(op, struct torrent, load.op);
-    if (status == 0) {
-        t->loaded = true;
-        t->has_record = t->load.found;
-        if (t->load.found) {
-            t->record = t->load.record;
-            t->key = t->record.key;
-            t->uploaded_before = t->record.uploaded_bytes;
-            t->downloaded_before = t->record.downloaded_bytes;
-            t->completed_announced = t->record.completed_announced;
-        }
-        if (t->load.text[0]) {
-            log_write(&t->env->log, SPATE_LOG_WARNING, t->id, "%s", t->load.text);
-        }
-    }
-    if (was_called_off(t)) {
-        return;
-    }
-    if (status < 0) {
-        torrent_fail(t, status, t->load.text);
-    } else {
-        go_on_after_load(t);
-    }
-}
-
-static void begin(struct torrent *t)
-{
-    t->error = 0;
-    t->text[0] = 0;
-    timer_clear(&t->env->timers, &t->retry_timer);
-    if (t->loaded) {
-        go_on_after_load(t);
-    } else {
-        t->phase = TORRENT_LOADING;
-        memcpy(t->load.info_hash, t->metainfo->info_hash, 20);
-        t->load.destination = t->options->save_path;
-        t->load.piece_count = t->layout->piece_count;
-        t->load.piece_length = t->layout->piece_length;
-        t->load.file_count = t->metainfo->file_count;
-        resume_load(t->env->resume, &t->load);
-    }
-    torrent_publish(t, SPATE_CHANGED_STATE);
-}
-
-/* ---- what is on the disk
- * ------------------------------------------------------------------------------ */
-
-static bool is_payload(const struct torrent *t, uint32_t file)
-{
-    return t->paths[file] != NULL && t->metainfo->files[file].length > 0;
-}
-
-/* The pieces that hold bytes of a file: first to last; false when it has none. */
-static bool piece_span(const struct torrent *t, uint32_t file, uint32_t *first, uint32_t *last)
-{
-    const struct metainfo_file *f = &t->metainfo->files[file];
-    if (f->length == 0) {
-        return false;
-    }
-    *first = (uint32_t)(f->offset / t->layout->piece_length);
-    *last = (uint32_t)((f->offset + f->length - 1) / t->layout->piece_length);
-    return true;
-}
-
-enum file_trust { FILE_AS_RECORDED, FILE_CHANGED, FILE_GONE };
-
-static enum file_trust trust(const struct torrent *t, uint32_t file)
-{
-    const struct store_file_found *found = &t->found[file];
-    const struct resume_file *recorded = &t->record.files[file];
-    if (found->what == STORE_ABSENT) {
-        return FILE_GONE;
-    }
-    bool same = recorded->present && found->stat.inode == recorded->inode &&
-                found->stat.device == recorded->device && found->stat.length >= recorded->length;
-    if (t->record.clean) {
-        same = same && found->stat.length == recorded->length &&
-               found->stat.modified_ns == recorded->modified_ns;
-    }
-    return same ? FILE_AS_RECORDED : FILE_CHANGED;
-}
-
-static void doubt_span(struct torrent *t, uint32_t first, uint32_t last)
-{
-    for (uint32_t piece = first; piece <= last; piece++) {
-        bitset_set(&t->to_check, piece);
-    }
-}
-
-static void distrust_span(struct torrent *t, uint32_t first, uint32_t last)
-{
-    for (uint32_t piece = first; piece <= last; piece++) {
-        pieces_on_lost(&t->pieces, piece);
-    }
-}
-
-/* What the record says, for files that are still those it means. */
-static void believe_record(struct torrent *t)
-{
-    for (uint32_t i = 0; i < t->layout->piece_count; i++) {
-        if (bitset_get(&t->record.durable, i)) {
-            pieces_on_written(&t->pieces, i);
-            pieces_on_durable(&t->pieces, i);
-        } else if (bitset_get(&t->record.written, i)) {
-            bitset_set(&t->to_check, i);
-        }
-    }
-    for (uint32_t file = 0; file < t->metainfo->file_count; file++) {
-        uint32_t first, last;
-        if (!is_payload(t, file) || !piece_span(t, file, &first, &last) ||
-            (t->wanted[file] == 0 && t->found[file].what == STORE_ABSENT)) {
-            continue;
-        }
-        switch (trust(t, file)) {
-        case FILE_GONE:
-            distrust_span(t, first, last);
-            break;
-        case FILE_CHANGED:
-            distrust_span(t, first, last);
-            doubt_span(t, first, last);
-            break;
-        case FILE_AS_RECORDED:
-            if (!t->record.clean) {
-                doubt_span(t, first, last);
-            }
-            break;
-        }
-    }
-    for (uint32_t i = 0; i < t->layout->piece_count; i++) {
-        if (bitset_get(&t->pieces.have, i)) {
-            bitset_clear(&t->to_check, i);
-        }
-    }
-}
-
-static void doubt_what_is_there(struct torrent *t)
-{
-    for (uint32_t file = 0; file < t->metainfo->file_count; file++) {
-        uint32_t first, last;
-        if (is_payload(t, file) && t->found[file].what == STORE_PRESENT &&
-            t->found[file].stat.length > 0 && piece_span(t, file, &first, &last)) {
-            doubt_span(t, first, last);
-        }
-    }
-}
-
-/* A drive that is not there must not look like an empty one. */
-static bool is_offline(const struct torrent *t)
-{
-    return t->has_record && !t->look.destination_exists && t->record.durable.ones > 0 &&
-           !(t->options->flags & (SPATE_ADD_CHECK | SPATE_ADD_OVERWRITE));
-}
-
-/* Something that is neither absent nor a file stands where a file must be. */
-static bool obstacle(struct torrent *t)
-{
-    for (uint32_t file = 0; file < t->metainfo->file_count; file++) {
-        if (t->paths[file] && t->wanted[file] && t->found[file].what == STORE_NOT_A_FILE) {
-            fail_file(t, SPATE_EFOREIGN, file, "cannot use");
-            return true;
-        }
-    }
-    return false;
-}
-
-static void report_longer_files(struct torrent *t)
-{
-    for (uint32_t file = 0; file < t->metainfo->file_count; file++) {
-        if (t->paths[file] && t->found[file].what == STORE_PRESENT &&
-            t->found[file].stat.length > t->metainfo->files[file].length) {
-            log_write(&t->env->log, SPATE_LOG_WARNING, t->id,
-                      "\"%.200s\" is longer than it should be; it is left as it is",
-                      t->paths[file]);
-        }
-    }
-}
-
-static void on_looked(struct io_op *op, int status)
-{
-    struct torrent *t = list_entry(op, struct torrent, look.op);
-    if (t->saving == SAVE_LOOK) {
-        torrent_save_on_looked(t, status);
-        return;
-    }
-    if (was_called_off(t)) {
-        return;
-    }
-    if (status < 0) {
-        fail_file(t, status, UINT32_MAX, "cannot use the destination");
-    } else if (is_offline(t)) {
-        torrent_fail(t, SPATE_ENOENT,
-                     "the destination is missing; finished pieces were there before");
-    } else if (!obstacle(t)) {
-        report_longer_files(t);
-        check_what_is_in_doubt(t);
-    }
-}
-
-/* ---- checking
- * ------------------------------------------------------------------------------------------ */
-
-static void after_check(struct torrent *t);
-
-static void on_check_ready(void *user)
-{
-    struct torrent *t = user;
-    struct check_event event;
-    while (t->check && check_next(t->check, &event)) {
-        if (event.type == CHECK_DONE) {
-            check_destroy(t->check);
-            t->check = NULL;
-            if (!was_called_off(t)) {
-                after_check(t);
-            }
-            return;
-        }
-        t->checked_bytes += layout_piece_length(t->layout, event.piece);
-        if (event.good) {
-            pieces_on_written(&t->pieces, event.piece);
-            t->sync_needed = true;
-        } else {
-            pieces_on_lost(&t->pieces, event.piece);
-        }
-        torrent_touch(t, SPATE_CHANGED_PROGRESS);
-    }
-}
-
-static void forget_pieces(struct torrent *t)
-{
-    for (uint32_t i = 0; i < t->layout->piece_count; i++) {
-        pieces_on_lost(&t->pieces, i);
-    }
-}
-
-static void check_what_is_in_doubt(struct torrent *t)
-{
-    forget_pieces(t);
-    bitset_empty(&t->to_check);
-    if (t->options->flags & SPATE_ADD_CHECK) {
-        bitset_fill(&t->to_check);
-        t->options->flags &= ~(uint32_t)SPATE_ADD_CHECK; /* once */
-    } else if (t->has_record) {
-        believe_record(t);
-    } else {
-        doubt_what_is_there(t);
-    }
-    t->checked_bytes = 0;
-    if (t->to_check.ones == 0) {
-        after_check(t);
-        return;
-    }
-    const struct check_settings settings = {.io = t->env->io,
-                                            .store = t->store,
-                                            .layout = t->layout,
-                                            .piece_hashes = t->metainfo->piece_hashes,
-                                            .pieces = &t->to_check,
-                                            .on_ready = on_check_ready,
-                                            .user = t};
-    t->phase = TORRENT_CHECKING;
-    int failed = check_create(&settings, &t->check);
-    if (failed) {
-        torrent_fail(t, failed, NULL);
-        return;
-    }
-    check_start(t->check);
-    torrent_publish(t, SPATE_CHANGED_STATE);
-}
-
-/* A file that was there before us and in which nothing fits is not ours to write over. */
-static bool is_foreign(const struct torrent *t, uint32_t file)
-{
-    uint32_t first, last;
-    if (!is_payload(t, file) || !t->wanted[file] || t->found[file].what != STORE_PRESENT ||
-        t->found[file].stat.length == 0 || !piece_span(t, file, &first, &last)) {
-        return false;
-    }
-    return bitset_next(&t->pieces.have, first) > last;
-}
-
-static void after_check(struct torrent *t)
-{
-    bool may_take = t->has_record || (t->options->flags & SPATE_ADD_OVERWRITE);
-    torrent_recount(t);
-    if (t->options->flags & SPATE_ADD_SEED_ONLY) {
-        if (!pieces_complete(&t->pieces)) {
-            char text[128];
-            snprintf(text, sizeof text, "%u of %u pieces are missing or wrong",
-                     pieces_missing(&t->pieces), t->pieces.wanted.ones);
-            torrent_fail(t, SPATE_EMISMATCH, text);
-        } else {
-            become_active(t);
-        }
-        return;
-    }
-    for (uint32_t file = 0; !may_take && file < t->metainfo->file_count; file++) {
-        if (is_foreign(t, file)) {
-            fail_file(t, SPATE_EFOREIGN, file, "will not overwrite");
-            return;
-        }
-    }
-    prepare(t);
-}
-
-/* ---- making files ready
- * ---------------------------------------------------------------------------------- */
-
-static void on_prepared(struct io_op *op, int status)
-{
-    struct torrent *t = list_entry(op, struct torrent, prepare.op);
-    t->look_needed = true;
-    if (was_called_off(t)) {
-        return;
-    }
-    if (status < 0) {
-        if (t->prepare.text[0]) {
-            torrent_fail(t, status, t->prepare.text);
-        } else {
-            fail_file(t, status, t->prepare.file, "cannot prepare");
-        }
-        return;
-    }
-    become_active(t);
-}
-
-static void on_wanted(struct io_op *op, int status)
-{
-    struct torrent *t = list_entry(op, struct torrent, want.op);
-    if (t->want_pending) {
-        t->want_pending = false;
-        store_want(t->store, &t->want);
-        return;
-    }
-    if (t->phase == TORRENT_ACTIVE) {
-        if (status < 0) {
-            fail_file(t, status, t->want.file, "cannot prepare");
-        }
-        return;
-    }
-    if (was_called_off(t)) {
-        return;
-    }
-    if (status < 0) {
-        fail_file(t, status, t->want.file, "cannot prepare");
-        return;
-    }
-    store_prepare(t->store, &t->prepare);
-}
-
-/* A record stands before the first file does, so that after a crash what is there is known to be
- * ours. */
-static void prepare(struct torrent *t)
-{
-    t->phase = TORRENT_PREPARING;
-    torrent_save_now(t, false);
-    torrent_publish(t, SPATE_CHANGED_STATE);
-}
-
-static void on_saved_before_preparing(struct torrent *t)
-{
-    if (was_called_off(t)) {
-        return;
-    }
-    t->want.wanted = t->wanted;
-    store_want(t->store, &t->want);
-}
-
-/* ---- at work
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- at work --------------------------------------------------------------------------------- */
 
 static void on_written(void *user, uint32_t piece)
 {
@@ -564,7 +111,7 @@ static void on_lost(void *user, uint32_t piece, uint32_t file, int error)
     torrent_recount(t);
     torrent_save_soon(t);
     if (!t->error) {
-        fail_file(t, error, file, "cannot read");
+        torrent_fail_file(t, error, file, "cannot read");
     }
 }
 
@@ -572,7 +119,7 @@ static void on_broken(void *user, int error, uint32_t file)
 {
     struct torrent *t = user;
     if (!t->error) {
-        fail_file(t, error, file, "cannot write");
+        torrent_fail_file(t, error, file, "cannot write");
     }
 }
 
@@ -683,7 +230,7 @@ static void restore_partials(struct torrent *t)
     }
 }
 
-static void become_active(struct torrent *t)
+void torrent_on_ready(struct torrent *t)
 {
     int failed = create_swarm(t);
     if (!failed) {
@@ -730,7 +277,7 @@ void torrent_on_saved(struct torrent *t, bool clean)
 {
     if (t->phase == TORRENT_PREPARING) {
         if (!t->want.op.active && !t->prepare.op.active) {
-            on_saved_before_preparing(t);
+            torrent_go_on_preparing(t);
         }
         return;
     }
@@ -745,9 +292,7 @@ void torrent_on_saved(struct torrent *t, bool clean)
     }
 }
 
-/* ---- stopping
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- stopping -------------------------------------------------------------------------------- */
 
 static void close_swarm(struct torrent *t)
 {
@@ -805,7 +350,7 @@ static void step(struct turn_work *work)
                 announce_destroy(t->announce);
                 t->announce = NULL;
             }
-            begin(t);
+            torrent_begin(t);
         } else {
             torrent_publish(t, SPATE_CHANGED_STATE);
         }
@@ -820,8 +365,7 @@ bool torrent_is_idle(const struct torrent *t)
            (!t->announce || !announce_stopping(t->announce));
 }
 
-/* ---- what the user wishes
- * -------------------------------------------------------------------------------------- */
+/* ---- what the user wishes -------------------------------------------------------------------- */
 
 void torrent_start(struct torrent *t)
 {
@@ -885,7 +429,7 @@ static void want_pieces(struct torrent *t)
     for (uint32_t file = 0; file < t->metainfo->file_count; file++) {
         uint32_t first, last;
         bool pad = t->metainfo->files[file].flags & METAINFO_FILE_PAD;
-        if (t->wanted[file] && !pad && piece_span(t, file, &first, &last)) {
+        if (t->wanted[file] && !pad && torrent_piece_span(t, file, &first, &last)) {
             for (uint32_t piece = first; piece <= last; piece++) {
                 bitset_set(&wanted, piece);
             }
@@ -915,9 +459,7 @@ void torrent_set_wanted(struct torrent *t, const uint8_t *wanted)
     torrent_publish(t, SPATE_CHANGED_FILES | SPATE_CHANGED_PROGRESS | SPATE_CHANGED_STATE);
 }
 
-/* ---- creation
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static void on_stop_or_gone_timer(struct timer *timer, int64_t now_ns)
 {
@@ -965,10 +507,7 @@ int torrent_create(struct env *env, struct hub *hub, struct view *view,
     bucket_init(&t->down, &env->timers, options->max_down);
     bucket_init(&t->up, &env->timers, options->max_up);
     turn_work_init(&t->step, step);
-    t->load.op.done = on_loaded;
-    t->look.op.done = on_looked;
-    t->want.op.done = on_wanted;
-    t->prepare.op.done = on_prepared;
+    torrent_disk_init(t);
     t->retry_timer.fire = on_retry;
     t->stop_timer.fire = on_stop_or_gone_timer;
     torrent_save_init(t);

@@ -115,6 +115,21 @@ void torrent_set_limits(struct torrent *, uint64_t max_down, uint64_t max_up);
 /* Payload of this session. */
 struct swarm_totals torrent_totals(const struct torrent *);
 
+/* torrent_disk.c: from the record to files that are ready. torrent_on_ready() or torrent_fail()
+ * follows. */
+void torrent_disk_init(struct torrent *);
+void torrent_begin(struct torrent *);
+void torrent_go_on_preparing(struct torrent *); /* the record stands */
+/* The pieces that hold bytes of a file: first to last; false when it has none. */
+bool torrent_piece_span(const struct torrent *, uint32_t file, uint32_t *first, uint32_t *last);
+
+/* torrent.c */
+void torrent_on_ready(struct torrent *);
+/* The phase that was under way has been overtaken: pause and remove wait for its completion. */
+bool torrent_was_called_off(struct torrent *);
+/* "doing "name": error"; file UINT32_MAX: none in particular. */
+void torrent_fail_file(struct torrent *, int error, uint32_t file, const char *doing);
+
 /* torrent_save.c: the record. */
 void torrent_save_soon(struct torrent *);
 void torrent_save_now(struct torrent *, bool clean); /* torrent_on_saved follows */

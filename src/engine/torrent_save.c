@@ -10,8 +10,7 @@
 
 static void step(struct torrent *t);
 
-/* ---- partial pieces
- * ------------------------------------------------------------------------------------ */
+/* ---- partial pieces -------------------------------------------------------------------------- */
 
 void torrent_set_partial(struct torrent *t, uint32_t piece, const struct bitset *blocks)
 {
@@ -41,8 +40,7 @@ void torrent_set_partial(struct torrent *t, uint32_t piece, const struct bitset 
     }
 }
 
-/* ---- building the record
- * ---------------------------------------------------------------------------------- */
+/* ---- building the record --------------------------------------------------------------------- */
 
 /* Memory that every later save uses again. */
 static int allocate(struct torrent *t)
@@ -110,8 +108,7 @@ static int build(struct torrent *t)
     return 0;
 }
 
-/* ---- the steps of a save
- * -------------------------------------------------------------------------------------- */
+/* ---- the steps of a save --------------------------------------------------------------------- */
 
 static void finish(struct torrent *t)
 {

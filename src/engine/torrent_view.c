@@ -11,8 +11,7 @@
 
 enum { PUBLISH_TRACKERS_MAX = 64 };
 
-/* ---- counting
- * ---------------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 uint64_t torrent_wanted_in_piece(const struct torrent *t, uint32_t piece)
 {
@@ -61,8 +60,7 @@ void torrent_recount(struct torrent *t)
     pthread_mutex_unlock(&t->hub->lock);
 }
 
-/* ---- the status
- * ---------------------------------------------------------------------------------------- */
+/* ---- the status ------------------------------------------------------------------------------ */
 
 static uint32_t state_of(const struct torrent *t)
 {
