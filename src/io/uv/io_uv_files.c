@@ -25,8 +25,7 @@ struct io_file {
     uint64_t cursor; /* where names stands */
 };
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static mode_t mode_of(int flags)
 {
@@ -177,8 +176,7 @@ static void files_close(struct io_fs *fs, struct io_file *file)
     free(file);
 }
 
-/* ---- reading and writing ----------------------------------------------------------------------
- */
+/* ---- reading and writing --------------------------------------------------------------------- */
 
 enum { IOV_BATCH = 256 }; /* parts of one system call; below IOV_MAX */
 
@@ -304,8 +302,7 @@ static int files_allocate(struct io_fs *fs, struct io_file *file, uint64_t lengt
     return rc == 0 ? 0 : error_from_errno(errno);
 }
 
-/* ---- names and their properties ---------------------------------------------------------------
- */
+/* ---- names and their properties -------------------------------------------------------------- */
 
 static int64_t nanoseconds(struct timespec t)
 {
@@ -395,6 +392,7 @@ static int list_seek(struct io_file *dir, uint64_t cursor)
     } else if (cursor != dir->cursor) {
         seekdir(dir->names, (long)cursor);
     }
+    dir->cursor = cursor;
     return 0;
 }
 

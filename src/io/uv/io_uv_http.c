@@ -64,8 +64,7 @@ struct web_socket {
 static void start_waiting(struct io_uv_http *);
 static void hop_on_done(struct transfer *, CURLcode);
 
-/* ---- libcurl on our loop -----------------------------------------------------------------------
- */
+/* ---- libcurl on our loop --------------------------------------------------------------------- */
 
 static void call_curl(struct io_uv_http *h, curl_socket_t fd, int events)
 {
@@ -169,8 +168,7 @@ static int start_curl(struct io_uv_http *h)
     return 0;
 }
 
-/* ---- the end of a transfer ---------------------------------------------------------------------
- */
+/* ---- the end of a transfer ------------------------------------------------------------------- */
 
 /* Lets go of what belongs to one hop. */
 static void end_hop(struct transfer *t)
@@ -224,8 +222,7 @@ static void transfer_on_deadline(struct io_op *op, int status)
     transfer_fail(t, SPATE_ETIMEDOUT, "no complete answer in time");
 }
 
-/* ---- what libcurl asks while it works -----------------------------------------------------------
- */
+/* ---- what libcurl asks while it works -------------------------------------------------------- */
 
 /* Stops libcurl with a reason of ours. */
 static size_t stop(struct transfer *t, int failure, const char *why)
@@ -341,8 +338,7 @@ static int transfer_on_resolve(void *resolver, void *reserved, void *data)
     return addr_parse(&literal, span_text(t->connect_host)) ? 0 : 1;
 }
 
-/* ---- one hop ------------------------------------------------------------------------------------
- */
+/* ---- one hop --------------------------------------------------------------------------------- */
 
 static void set_tls(CURL *easy, const char *ca_cert)
 {
@@ -593,8 +589,7 @@ static void hop_on_done(struct transfer *t, CURLcode result)
     transfer_end(t, 0);
 }
 
-/* ---- requests -----------------------------------------------------------------------------------
- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static void transfer_start(struct transfer *t)
 {

@@ -23,8 +23,7 @@ int64_t io_uv_loop_read_clock(struct io_uv_loop *l)
     return l->now_ns;
 }
 
-/* ---- operations -------------------------------------------------------------------------------
- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 bool io_uv_loop_submit(struct io_uv_loop *l, struct io_op *op, enum io_uv_op kind)
 {
@@ -142,8 +141,7 @@ void io_uv_loop_cancel_all(struct io_uv_loop *l)
     }
 }
 
-/* ---- watched descriptors ----------------------------------------------------------------------
- */
+/* ---- watched descriptors --------------------------------------------------------------------- */
 
 static void watch_mark(struct io_uv_watch *w)
 {
@@ -230,8 +228,7 @@ void io_uv_watch_close(struct io_uv_watch *w)
     uv_close((uv_handle_t *)&w->poll, watch_on_closed);
 }
 
-/* ---- turns ------------------------------------------------------------------------------------
- */
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 static void take_all(struct list *from, struct list *to)
 {
@@ -329,8 +326,7 @@ void io_uv_loop_run(struct io_uv_loop *l, int timeout_ms)
     uv_timer_stop(&l->alarm);
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------
- */
+/* ---- beginning and end ----------------------------------------------------------------------- */
 
 int io_uv_loop_init(struct io_uv_loop *l)
 {

@@ -39,8 +39,7 @@ struct name_socket {
 
 static void lookup_continue(struct lookup *);
 
-/* ---- c-ares's sockets -------------------------------------------------------------------------
- */
+/* ---- c-ares's sockets ------------------------------------------------------------------------ */
 
 static void name_socket_on_ready(struct io_uv_watch *w, int events)
 {
@@ -111,8 +110,7 @@ static int lookup_on_new_socket(ares_socket_t fd, int type, void *data)
     return io_uv_net_restrict(fd, family, &bind, false) == 0 ? 0 : -1;
 }
 
-/* ---- the answer -------------------------------------------------------------------------------
- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static void add_address(struct io_resolve *r, struct addr a)
 {
@@ -206,8 +204,7 @@ static bool answer_locally(struct io_resolve *r, int *status)
     return size == 0 || has_suffix(name, ".onion");
 }
 
-/* ---- lookups ----------------------------------------------------------------------------------
- */
+/* ---- lookups --------------------------------------------------------------------------------- */
 
 static void start_waiting(struct io_uv_names *);
 

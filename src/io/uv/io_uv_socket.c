@@ -40,8 +40,7 @@ void io_uv_sockets_deinit(struct io_uv_sockets *sockets)
     }
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------
- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static int connect_result(int fd)
 {
@@ -98,8 +97,7 @@ void io_uv_socket_cancel(struct io_op *op)
     io_uv_loop_complete(s->watch.loop, op, SPATE_ECANCELED);
 }
 
-/* ---- making and closing -----------------------------------------------------------------------
- */
+/* ---- making and closing ---------------------------------------------------------------------- */
 
 int io_uv_socket_create(struct io_uv_sockets *sockets, int fd, bool borrowed,
                         struct io_socket **out)
@@ -155,8 +153,7 @@ int io_uv_socket_address(struct io_socket *s, struct addr *out)
     return io_uv_net_from_sockaddr(out, (struct sockaddr *)&sa) ? 0 : SPATE_EUNSUPPORTED;
 }
 
-/* ---- TCP --------------------------------------------------------------------------------------
- */
+/* ---- TCP ------------------------------------------------------------------------------------- */
 
 /* A TCP socket that bind allows; -1 on failure, with the code in *rc. */
 static int open_stream(enum addr_family family, const struct io_bind *bind, bool listening, int *rc)
@@ -235,15 +232,19 @@ int io_uv_socket_connect(struct io_uv_sockets *sockets, const struct io_bind *bi
  * listener that stays readable would keep the loop busy for ever. */
 static int refuse(struct io_uv_sockets *sockets, int listener_fd)
 {
+    int rc = SPATE_EFDS;
     if (sockets->spare_fd >= 0) {
         close(sockets->spare_fd);
         int fd = accept4(listener_fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
             close(fd);
+        } else if (errno == EAGAIN) {
+            rc = SPATE_EAGAIN; /* the kernel looks for a descriptor before it looks for a connection
+                                */
         }
     }
     sockets->spare_fd = open_spare();
-    return SPATE_EFDS;
+    return rc;
 }
 
 int io_uv_socket_accept(struct io_uv_sockets *sockets, struct io_socket *listener,

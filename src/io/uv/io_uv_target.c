@@ -6,6 +6,7 @@
 #include "base/addr.h"
 #include "base/limits.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -157,8 +158,7 @@ int io_uv_target_redirect(struct io_uv_target *target, const char *location, con
     return 0;
 }
 
-/* ---- proxies ----------------------------------------------------------------------------------
- */
+/* ---- proxies --------------------------------------------------------------------------------- */
 
 /* One entry of no_proxy: "*", a host, or a domain with or without its leading dot. */
 static bool entry_matches(struct span entry, const char *host)
@@ -242,8 +242,7 @@ int io_uv_target_proxy(const struct io_uv_target *target, const char *setting, c
     bool is_literal;
     int rc = out && url ? 0 : refuse(why, SPATE_ENOMEM, "out of memory");
     if (rc == 0) {
-        strcpy(out, used);
-        strcat(out, rest);
+        snprintf(out, size, "%s%s", used, rest);
         if (curl_url_set(url, CURLUPART_URL, out, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
             !copy_host(url, host, &is_literal)) {
             rc = refuse(why, SPATE_EURL, "the proxy's URL is not a valid one");

@@ -57,8 +57,7 @@ int io_uv_udp_open(struct io_uv_sockets *sockets, const struct io_bind *bind,
     return rc;
 }
 
-/* ---- receiving --------------------------------------------------------------------------------
- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 /* Lets the kernel join datagrams exactly when every buffer can hold a whole run: a run that does
  * not fit would be cut. */
@@ -175,8 +174,7 @@ int io_uv_udp_receive(struct io_socket *s, struct io_datagram *d, int max)
     return good;
 }
 
-/* ---- sending ----------------------------------------------------------------------------------
- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Don't-fragment is a state of the socket. PROBE sets the bit and heeds only the interface's limit:
  * what the path carries is measured by whoever asks, and a forged "too big" message changes
