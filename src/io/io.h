@@ -53,9 +53,9 @@ struct io_bind {
 /* One datagram, or with segment_bytes a run of datagrams of that size to or from one peer. */
 struct io_datagram {
     struct addr peer;
-    struct addr local;      /* our address; family ADDR_NONE on sending: the kernel chooses */
-    uint32_t interface;     /* index, 0: unknown */
-    uint32_t size;          /* bytes; on receiving: in capacity, out size */
+    struct addr local;  /* our address; family ADDR_NONE on sending: the kernel chooses */
+    uint32_t interface; /* index, 0: unknown */
+    uint32_t size;      /* bytes; on receiving: in capacity, out size */
     uint8_t *bytes;
     uint16_t segment_bytes; /* 0: one datagram */
     uint8_t tos;            /* with the ECN bits */
@@ -69,39 +69,39 @@ enum io_pool { IO_POOL_COMPUTE, IO_POOL_READ, IO_POOL_WRITE, IO_POOL_SYNC, IO_PO
 enum { IO_RESOLVE_ADDRESSES = 16 };
 struct io_resolve {
     struct io_op op;
-    char name[256];                          /* in; zero-terminated */
-    enum addr_family family;                 /* in; ADDR_NONE: both */
-    const struct io_bind *bind;              /* in; where questions leave; NULL: anywhere. Lives until
+    char name[256];             /* in; zero-terminated */
+    enum addr_family family;    /* in; ADDR_NONE: both */
+    const struct io_bind *bind; /* in; where questions leave; NULL: anywhere. Lives until
                                                 completion */
     struct addr addresses[IO_RESOLVE_ADDRESSES]; /* out, port 0 */
-    int count;                               /* out; > 0 when status is 0 */
+    int count;                                   /* out; > 0 when status is 0 */
 };
 
 /* One GET. Redirects (LIMIT_HTTP_REDIRECTS) are followed to http and https only, never from https to
  * http, each hop resolved and checked again. */
 struct io_http {
     struct io_op op;
-    const char *url;          /* in; lives until completion, as do the other strings */
+    const char *url; /* in; lives until completion, as do the other strings */
     const struct io_bind *bind;
-    enum addr_family family;  /* in; which family to connect over; ADDR_NONE: either */
-    bool allow_private;       /* in; loopback, private and link-local addresses are allowed */
-    const char *proxy;        /* in; NULL: from the environment */
-    const char *ca_cert;      /* in; file; NULL: the system's */
-    const char *user_agent;   /* in */
-    int64_t timeout_ns;       /* in; for the whole request */
-    size_t max_bytes;         /* in; of the decoded body; more is SPATE_ELIMIT */
-    int http_status;          /* out; status is 0 whenever an answer came, also for 404 */
-    uint8_t *body;            /* out; freed by the caller with free() */
+    enum addr_family family; /* in; which family to connect over; ADDR_NONE: either */
+    bool allow_private;      /* in; loopback, private and link-local addresses are allowed */
+    const char *proxy;       /* in; NULL: from the environment */
+    const char *ca_cert;     /* in; file; NULL: the system's */
+    const char *user_agent;  /* in */
+    int64_t timeout_ns;      /* in; for the whole request */
+    size_t max_bytes;        /* in; of the decoded body; more is SPATE_ELIMIT */
+    int http_status;         /* out; status is 0 whenever an answer came, also for 404 */
+    uint8_t *body;           /* out; freed by the caller with free() */
     size_t body_size;
-    char content_type[64];    /* out */
-    char error[200];          /* out; text when status < 0 */
+    char content_type[64]; /* out */
+    char error[200];       /* out; text when status < 0 */
 };
 
 struct io_stat {
     uint64_t device, inode;
-    uint64_t length;          /* bytes */
+    uint64_t length; /* bytes */
     uint64_t allocated_bytes;
-    int64_t modified_ns;      /* wall clock */
+    int64_t modified_ns; /* wall clock */
     int64_t changed_ns;
     enum { IO_TYPE_FILE, IO_TYPE_DIRECTORY, IO_TYPE_SYMLINK, IO_TYPE_OTHER } type;
     bool executable;
@@ -140,7 +140,7 @@ struct io {
     const struct io_driver *driver;
 };
 
-/* ---- time, chance, turns ---------------------------------------------------------------------- */
+/* ---- time, chance, turns --------------------------------------------------------------------- */
 
 /* Monotonic nanoseconds, read once a turn; > 0. */
 static inline int64_t io_now(struct io *io)
@@ -186,7 +186,7 @@ static inline void io_cancel(struct io *io, struct io_op *op)
     }
 }
 
-/* ---- sockets ---------------------------------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 /* All fail with SPATE_E... at once, and then *out is NULL. TCP sockets have Nagle off. */
 static inline int io_tcp_listen(struct io *io, const struct io_bind *bind, struct io_socket **out)
@@ -217,12 +217,14 @@ static inline int io_socket_address(struct io *io, struct io_socket *s, struct a
 }
 /* Completes with 0 when the socket is ready (or failed: then the transfer says so). One wait for each
  * direction at a time. */
-static inline void io_wait(struct io *io, struct io_socket *s, enum io_ready ready, struct io_op *op)
+static inline void io_wait(struct io *io, struct io_socket *s, enum io_ready ready,
+                           struct io_op *op)
 {
     io->driver->wait(io, s, ready, op);
 }
 /* Bytes received; 0: the other side has closed; SPATE_EAGAIN: nothing there. */
-static inline int64_t io_receive(struct io *io, struct io_socket *s, const struct iovec *v, int count)
+static inline int64_t io_receive(struct io *io, struct io_socket *s, const struct iovec *v,
+                                 int count)
 {
     return io->driver->receive(io, s, v, count);
 }
@@ -250,7 +252,7 @@ static inline void io_close(struct io *io, struct io_socket *s)
     }
 }
 
-/* ---- work ------------------------------------------------------------------------------------- */
+/* ---- work ------------------------------------------------------------------------------------ */
 
 /* Runs run(op, fs) on a worker of the pool; its return value is the status. What the work touches is lent
  * to it until completion. Jobs of one pool may run side by side. work_bytes says how much computing it
@@ -273,16 +275,16 @@ static inline void io_http(struct io *io, struct io_http *http)
     io->driver->http(io, http);
 }
 
-/* ---- files: plain calls that wait, only to be made inside io_work ------------------------------- */
+/* ---- files: plain calls that wait, only to be made inside io_work ---------------------------- */
 
 enum io_open {
     IO_OPEN_READ = 1,
     IO_OPEN_WRITE = 2,
-    IO_OPEN_CREATE = 4,     /* when missing; files 0666, directories 0777, less the umask */
-    IO_OPEN_EXCLUSIVE = 8,  /* fail with SPATE_EEXIST when it is there */
+    IO_OPEN_CREATE = 4,    /* when missing; files 0666, directories 0777, less the umask */
+    IO_OPEN_EXCLUSIVE = 8, /* fail with SPATE_EEXIST when it is there */
     IO_OPEN_DIRECTORY = 16,
-    IO_OPEN_FOLLOW = 32,    /* follow a symbolic link; without it one is SPATE_ESYMLINK */
-    IO_OPEN_PRIVATE = 64,   /* creating: 0600, 0700 */
+    IO_OPEN_FOLLOW = 32,  /* follow a symbolic link; without it one is SPATE_ESYMLINK */
+    IO_OPEN_PRIVATE = 64, /* creating: 0600, 0700 */
 };
 
 enum io_allocate { IO_ALLOCATE_SPARSE, IO_ALLOCATE_FULL };
@@ -306,6 +308,7 @@ struct io_fs_driver {
     int (*space)(struct io_fs *, struct io_file *dir, uint64_t *free_bytes);
     int (*name_max)(struct io_fs *, struct io_file *dir);
     int (*lock)(struct io_fs *, struct io_file *);
+    int (*real_path)(struct io_fs *, const char *path, char *out, size_t size);
 };
 
 struct io_fs {
@@ -399,6 +402,12 @@ static inline int io_fs_name_max(struct io_fs *fs, struct io_file *dir)
 static inline int io_fs_lock(struct io_fs *fs, struct io_file *file)
 {
     return fs->driver->lock(fs, file);
+}
+
+/* The absolute path that path stands for, with links resolved as far as it exists. SPATE_ENAMETOOLONG. */
+static inline int io_fs_real_path(struct io_fs *fs, const char *path, char *out, size_t size)
+{
+    return fs->driver->real_path(fs, path, out, size);
 }
 
 #endif

@@ -458,6 +458,53 @@ static int files_lock(struct io_fs *fs, struct io_file *file)
     return errno == EWOULDBLOCK ? SPATE_ELOCKED : error_from_errno(errno);
 }
 
+/* The longest part of path that exists, resolved; *rest is what follows it. */
+static char *resolve_existing(const char *path, const char **rest)
+{
+    char *prefix = strdup(path);
+    char *resolved = NULL;
+    size_t cut = prefix ? strlen(prefix) : 0;
+    while (prefix && !resolved) {
+        prefix[cut] = 0;
+        resolved = realpath(cut > 0 ? prefix : *path == '/' ? "/" : ".", NULL);
+        if (resolved || cut == 0) {
+            break;
+        }
+        while (cut > 0 && prefix[cut - 1] == '/') {
+            cut--;
+        }
+        while (cut > 0 && prefix[cut - 1] != '/') {
+            cut--;
+        }
+    }
+    free(prefix);
+    *rest = path + cut;
+    return resolved;
+}
+
+static int files_real_path(struct io_fs *fs, const char *path, char *out, size_t size)
+{
+    const char *rest;
+    char *resolved = resolve_existing(path, &rest);
+    (void)fs;
+    if (!resolved) {
+        return error_from_errno(errno);
+    }
+    while (*rest == '/') {
+        rest++;
+    }
+    const char *base = strcmp(resolved, "/") == 0 ? "" : resolved;
+    int length = snprintf(out, size, "%s%s%s", base, *rest || !*base ? "/" : "", rest);
+    free(resolved);
+    if (length < 0 || (size_t)length >= size) {
+        return SPATE_ENAMETOOLONG;
+    }
+    for (char *end = out + length; end > out + 1 && end[-1] == '/';) {
+        *--end = 0; /* "a/" and "a" are one place */
+    }
+    return 0;
+}
+
 static const struct io_fs_driver files_driver = {
     .open_path = files_open_path,
     .open = files_open,
@@ -475,6 +522,7 @@ static const struct io_fs_driver files_driver = {
     .space = files_space,
     .name_max = files_name_max,
     .lock = files_lock,
+    .real_path = files_real_path,
 };
 
 struct io_fs io_uv_files(void)
