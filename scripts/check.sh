@@ -109,7 +109,7 @@ wants()
 
 tidy()
 {
-    # Only what the build compiles has flags to be judged by; the fuzz targets and tests do too.
+    # Only what the build compiles has flags to be judged by.
     scripts/sources.sh | grep '\.c$' | python3 scripts/compiled.py "$root/clang/compile_commands.json" |
         xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$root/clang" --warnings-as-errors='*'
 }
