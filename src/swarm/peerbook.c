@@ -86,8 +86,7 @@ void peerbook_deinit(struct peerbook *b)
     b->waiting = b->ready = (struct heap){0};
 }
 
-/* ---- states -------------------------------------------------------------------------------------
- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 static void leave_state(struct peerbook *b, struct peerbook_entry *e)
 {
@@ -159,8 +158,7 @@ static void drop(struct peerbook *b, struct peerbook_entry *e)
     free(e);
 }
 
-/* ---- adding -------------------------------------------------------------------------------------
- */
+/* ---- adding ---------------------------------------------------------------------------------- */
 
 /* How little it is worth; 0: it stays. */
 static uint32_t worthlessness(const struct peerbook_entry *e)
@@ -233,8 +231,7 @@ int peerbook_add(struct peerbook *b, const struct addr *address, enum peer_sourc
     return 1;
 }
 
-/* ---- dialling -----------------------------------------------------------------------------------
- */
+/* ---- dialling -------------------------------------------------------------------------------- */
 
 static int64_t ban_end_ns(const struct peerbook *b, const struct addr *address)
 {
@@ -349,8 +346,7 @@ void peerbook_set_seeding(struct peerbook *b, bool seeding, int64_t now_ns)
     b->seeding = seeding;
 }
 
-/* ---- bans ---------------------------------------------------------------------------------------
- */
+/* ---- bans ------------------------------------------------------------------------------------ */
 
 /* The ban that ends first makes room. */
 static void drop_first_ban(struct peerbook *b)
@@ -396,8 +392,7 @@ bool peerbook_is_banned(const struct peerbook *b, const struct addr *address, in
     return ban_end_ns(b, address) > now_ns;
 }
 
-/* ---- questions ----------------------------------------------------------------------------------
- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 int64_t peerbook_deadline(const struct peerbook *b, int64_t now_ns)
 {

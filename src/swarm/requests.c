@@ -50,7 +50,7 @@ struct partial {
     uint32_t block_count;
     uint32_t free_count;
     uint32_t asked_count;
-    uint32_t first_free; /* no block before it is free */
+    uint32_t first_free; /* the first free block; block_count when there is none */
     bool wanted;
     bool kept; /* stays started though nothing of it is asked or received: it failed */
     bool parole;
@@ -61,8 +61,7 @@ struct partial {
     struct cell cells[];
 };
 
-/* ---- memory -------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 int requests_init(struct requests *r, const struct layout *layout, struct picker *picker,
                   uint32_t partial_max)
@@ -129,8 +128,7 @@ void requester_set_reqq(struct requester *q, uint32_t reqq)
     q->reqq = reqq ? reqq : 250;
 }
 
-/* ---- pieces -------------------------------------------------------------------------------------
- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 static struct partial *partial_of(const struct requests *r, uint32_t piece)
 {
@@ -212,8 +210,15 @@ static void cell_make_free(struct partial *p, uint32_t index)
     }
 }
 
-/* ---- requests -----------------------------------------------------------------------------------
- */
+/* Its first free block has been taken, maybe. */
+static void find_first_free(struct partial *p)
+{
+    while (p->first_free < p->block_count && p->cells[p->first_free].state != CELL_FREE) {
+        p->first_free++;
+    }
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static struct request *find_request(const struct requests *r, const struct requester *q,
                                     struct block b)
@@ -294,9 +299,7 @@ static bool ask(struct requests *r, struct requester *q, struct partial *p, uint
         p->free_count--;
         p->asked_count++;
         q->sole++;
-        while (p->first_free < p->block_count && p->cells[p->first_free].state != CELL_FREE) {
-            p->first_free++;
-        }
+        find_first_free(p);
         reopen(r, p);
     }
     if (q->outstanding == 0) {
@@ -315,8 +318,7 @@ static struct request *oldest_of(const struct requester *q)
     return list_entry(list_first(&q->asked), struct request, node);
 }
 
-/* ---- choice -------------------------------------------------------------------------------------
- */
+/* ---- choice ---------------------------------------------------------------------------------- */
 
 static bool peer_has(const struct requests *r, const struct bitset *has, uint32_t piece)
 {
@@ -425,7 +427,7 @@ static struct request *copyable(const struct requests *r, const struct requester
     for (struct list *node = v->asked.prev; v->sole > 0 && node != &v->asked; node = node->prev) {
         struct request *request = list_entry(node, struct request, node);
         struct partial *p = request->partial;
-        if (!request->other && !request->copy && !p->parole && p->wanted &&
+        if (!request->other && !p->parole && p->wanted &&
             p->cells[request->index].asked == request && peer_has(r, has, p->piece)) {
             return request;
         }
@@ -529,8 +531,7 @@ uint32_t requests_room(const struct requests *r, const struct requester *q, int6
     return target > q->outstanding ? target - q->outstanding : 0;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------
- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 enum request_verdict requests_on_block(struct requests *r, struct requester *q, struct block b,
                                        int64_t now_ns, struct requester **also,
@@ -566,6 +567,7 @@ enum request_verdict requests_on_block(struct requests *r, struct requester *q, 
     }
     p->cells[index] = (struct cell){.sender = q->key, .state = CELL_RECEIVED};
     p->free_count--;
+    find_first_free(p);
     bitset_set(&p->received, index);
     reopen(r, p);
     return REQUEST_WANTED;
@@ -631,8 +633,7 @@ uint32_t requests_release(struct requests *r, struct requester *q)
     return released;
 }
 
-/* ---- pieces from outside ------------------------------------------------------------------------
- */
+/* ---- pieces from outside --------------------------------------------------------------------- */
 
 void requests_want(struct requests *r, uint32_t piece, bool wanted)
 {
@@ -672,9 +673,7 @@ int requests_restore(struct requests *r, uint32_t piece, const struct bitset *bl
             cell_make_free(p, i);
         }
     }
-    while (p->first_free < p->block_count && p->cells[p->first_free].state != CELL_FREE) {
-        p->first_free++;
-    }
+    find_first_free(p);
     settle(r, p);
     return 0;
 }
@@ -770,8 +769,7 @@ int requests_set_parole(struct requests *r, uint32_t piece, uint64_t sender,
     return 0;
 }
 
-/* ---- time ---------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 /* When the oldest request of q, which has one, is to be taken away. */
 static int64_t expiry_ns(const struct requester *q, bool *stalled)
@@ -834,8 +832,7 @@ uint32_t requests_expire(struct requests *r, struct requester *q, int64_t now_ns
     return count;
 }
 
-/* ---- consistency --------------------------------------------------------------------------------
- */
+/* ---- consistency ----------------------------------------------------------------------------- */
 
 static bool partial_is_consistent(const struct requests *r, const struct partial *p)
 {
@@ -847,6 +844,7 @@ static bool partial_is_consistent(const struct requests *r, const struct partial
         asked += cell->state == CELL_ASKED;
         received += cell->state == CELL_RECEIVED;
         if ((cell->state == CELL_FREE && i < p->first_free) ||
+            (cell->state != CELL_FREE && i == p->first_free) ||
             (cell->state == CELL_RECEIVED) != bitset_get(&p->received, i)) {
             return false;
         }
