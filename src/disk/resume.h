@@ -48,7 +48,7 @@ int resume_record_decode(struct span bytes, uint32_t piece_count, uint32_t file_
 
 /* directory is created 0700. NULL directory: everything is forgotten (for tests and simulations). */
 int resume_create(struct io *, const char *directory, struct resume **out);
-/* Freed once its operations have completed. */
+/* All its operations have completed, but for unlocking. */
 void resume_destroy(struct resume *);
 
 /* Takes the lock of (info_hash, destination) and reads its record, if there is one. status: 0 (found says
@@ -60,7 +60,7 @@ struct resume_load {
     const char *destination;           /* in; as the user gave it; lent; resolved to an absolute path here */
     uint32_t piece_count, file_count, piece_length; /* in */
     bool found;
-    struct resume_record record;       /* out, when found; the caller's to deinit */
+    struct resume_record record;       /* out; the caller's to deinit. Not found: only its destination */
     void *lock;                        /* out; pass to resume_unlock */
     char text[240];                    /* out; on failure, for people */
 };
@@ -79,7 +79,7 @@ struct resume_save {
 };
 void resume_save(struct resume *, struct resume_save *);
 
-/* Where the part file of a torrent is kept: "<directory>/<hash>.parts"; NULL without a directory. Owned by
+/* Where the part file of a torrent is kept, below the state directory; NULL without a directory. Owned by
  * the caller, freed with free(). */
 char *resume_part_path(const struct resume *, const uint8_t info_hash[20], const char *destination);
 

@@ -542,9 +542,7 @@ void torrent_destroy(struct torrent *t)
     if (t->loaded) {
         resume_unlock(t->env->resume, t->load.lock);
     }
-    if (t->has_record) {
-        resume_record_deinit(&t->record);
-    }
+    resume_record_deinit(&t->record);
     pieces_deinit(&t->pieces);
     bitset_deinit(&t->to_check);
     bitset_deinit(&t->syncing);

@@ -87,8 +87,8 @@ static void on_loaded(struct io_op *op, int status)
     if (status == 0) {
         t->loaded = true;
         t->has_record = t->load.found;
+        t->record = t->load.record;
         if (t->load.found) {
-            t->record = t->load.record;
             t->key = t->record.key;
             t->uploaded_before = t->record.uploaded_bytes;
             t->downloaded_before = t->record.downloaded_bytes;
