@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* ---- torrent files ---- */
+/* ---- torrent files --------------------------------------------------------------------------- */
 #define LIMIT_METAINFO_BYTES          (32u << 20)  /* honest ones of 24 MB with 166,067 files are known */
 #define LIMIT_BENCODE_DEPTH           100u         /* as libtorrent */
 #define LIMIT_BENCODE_TOKENS          8000000u
@@ -15,13 +15,15 @@
 #define LIMIT_FILES                   1000000u
 #define LIMIT_PATH_DEPTH              100u         /* elements of one path */
 #define LIMIT_PATH_ELEMENTS           8000000u     /* of all files together */
+#define LIMIT_PATHS_BYTES             (64u << 20)  /* of all files together, as the torrent says them */
 #define LIMIT_PATH_ELEMENT_BYTES      70000u       /* as the torrent says it; on the disk it is shortened */
 #define LIMIT_TRACKERS                256u         /* of one torrent */
 #define LIMIT_WEB_SEEDS               256u
 #define LIMIT_URL_BYTES               2048u
 #define LIMIT_MAGNET_BYTES            16384u
+#define LIMIT_MAGNET_PEERS            64u          /* x.pe */
 
-/* ---- peers ---- */
+/* ---- peers ----------------------------------------------------------------------------------- */
 #define LIMIT_PEER_MESSAGE_BYTES      (1u << 20)   /* longest message but piece and bitfield */
 #define LIMIT_PEER_EXT_BYTES          (256u << 10) /* extension message, BEP 10 */
 #define LIMIT_PEER_REQUESTS_IN        500u         /* queued from one peer; we say so as reqq */
@@ -44,7 +46,7 @@
 #define LIMIT_PAROLE_BLOCKS           262144u      /* their blocks, 16 bytes of memory each */
 #define LIMIT_UPLOAD_SLOTS            100u         /* unchoked peers of one torrent */
 
-/* ---- trackers ---- */
+/* ---- trackers -------------------------------------------------------------------------------- */
 #define LIMIT_TRACKER_BODY_BYTES      (1u << 20)
 #define LIMIT_TRACKER_PEERS           2000u        /* taken from one answer */
 #define LIMIT_TRACKER_TEXT_BYTES      256u         /* failure and warning texts */
@@ -59,7 +61,7 @@
 #define LIMIT_RESOLVE_CONCURRENT      32u          /* names asked for at once; more wait their turn */
 #define LIMIT_DATAGRAM_BYTES          2048u
 
-/* ---- tracker server ---- */
+/* ---- tracker server -------------------------------------------------------------------------- */
 #define LIMIT_SWARMS                  1000000u
 #define LIMIT_SWARM_PEERS             100000u      /* of one info-hash */
 #define LIMIT_SWARMS_PEERS            2000000u     /* of all info-hashes */
@@ -67,13 +69,13 @@
 #define LIMIT_ANNOUNCE_PEERS          200u         /* in one answer */
 #define LIMIT_SCRAPE_HASHES           74u          /* of one request; BEP 15 fits 74 */
 
-/* ---- disk ---- */
+/* ---- disk ------------------------------------------------------------------------------------ */
 #define LIMIT_FRAME_BYTES             (64u << 20)  /* memory of pieces in flight, default */
 #define LIMIT_FRAME_CHUNK_BYTES       (256u << 10)
 #define LIMIT_OPEN_FILES              128u         /* of payload, session-wide */
 #define LIMIT_NAME_BYTES              255u         /* of one path element, when the file system does not say */
 
-/* ---- session ---- */
+/* ---- session --------------------------------------------------------------------------------- */
 #define LIMIT_TORRENTS                200000u
 #define LIMIT_LOG_ENTRIES             1024u
 #define LIMIT_WORKERS                 64u          /* threads of one worker pool */

@@ -239,7 +239,7 @@ void bencode_deinit(struct bencode *tree)
     *tree = (struct bencode){0};
 }
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static const struct bencode_item absent = {NULL, UINT32_MAX};
 
@@ -397,7 +397,7 @@ struct bencode_item bencode_find_dict(struct bencode_item dict, const char *key)
     return find_container(dict, key, BENCODE_DICT);
 }
 
-/* ---- writing ---- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 void bencode_write_dict(struct bencode_writer *w)
 {

@@ -201,7 +201,7 @@ int metainfo_match_tree(struct metainfo_build *b)
     return found;
 }
 
-/* ---- piece layers ---- */
+/* ---- piece layers ---------------------------------------------------------------------------- */
 
 static void hash_pair(const uint8_t left[SHA256_BYTES], const uint8_t right[SHA256_BYTES],
                       uint8_t out[SHA256_BYTES])
