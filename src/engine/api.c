@@ -41,8 +41,7 @@ void spate_add_init(struct spate_add *add, uint32_t size)
     add->size = size;
 }
 
-/* ---- structs that cross the boundary
- * ------------------------------------------------------------------------ */
+/* ---- structs that cross the boundary --------------------------------------------------------- */
 
 /* Fills what the caller's struct has room for; its size stays. The size is the first field of all
  * of them. */
@@ -78,9 +77,7 @@ static int copy_rows(void *out, uint32_t max, const void *rows, uint32_t count, 
     return 0;
 }
 
-/* ---- the loop
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static void close_session(struct spate_session *s)
 {
@@ -209,9 +206,7 @@ int spate_session_wait(spate_session *s, int timeout_ms)
     return 1;
 }
 
-/* ---- messages
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static struct command *command_create(enum command_type type, spate_torrent torrent)
 {
@@ -330,9 +325,7 @@ int spate_torrent_set_wanted(spate_session *s, spate_torrent torrent, const uint
     return post(s, command);
 }
 
-/* ---- snapshots
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- snapshots ------------------------------------------------------------------------------- */
 
 int spate_session_stats(spate_session *s, struct spate_session_stats *out)
 {

@@ -14,8 +14,7 @@ enum {
 
 static void wait_readable(struct conn *c);
 
-/* ---- its end ------------------------------------------------------------------------------------
- */
+/* ---- its end --------------------------------------------------------------------------------- */
 
 static void reap(struct turn_work *work)
 {
@@ -52,8 +51,7 @@ void conn_close(struct conn *c, int error)
     reap_later(c);
 }
 
-/* ---- time
- * ---------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void arm(struct conn *c)
 {
@@ -92,8 +90,7 @@ static void on_timer(struct timer *timer, int64_t now_ns)
     }
 }
 
-/* ---- receiving
- * ------------------------------------------------------------------------------------ */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 /* The bucket that lets nothing pass, or NULL; *allowed is what may pass. */
 static struct bucket *dry_bucket(struct bucket *session, struct bucket *torrent, uint64_t want,
@@ -215,8 +212,7 @@ static void on_down_allowed(struct bucket_waiter *waiter)
     receive(list_entry(waiter, struct conn, down_waiter));
 }
 
-/* ---- sending
- * -------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Parts with bytes as they are, blocks from the runs that hold them. */
 static size_t gather(struct conn *c, struct iovec *v, int *count)
@@ -343,8 +339,7 @@ void conn_touch(struct conn *c)
     }
 }
 
-/* ---- what the upload reports
- * ---------------------------------------------------------------------- */
+/* ---- what the upload reports ----------------------------------------------------------------- */
 
 static void on_upload_ready(struct upload *u)
 {
@@ -366,8 +361,7 @@ static void on_upload_idle(struct upload *u)
     }
 }
 
-/* ---- its beginning
- * --------------------------------------------------------------------------------- */
+/* ---- its beginning --------------------------------------------------------------------------- */
 
 static void on_connected(struct io_op *op, int status)
 {

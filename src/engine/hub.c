@@ -83,8 +83,7 @@ void hub_deinit(struct hub *hub)
     pthread_mutex_destroy(&hub->lock);
 }
 
-/* ---- news
- * ---------------------------------------------------------------------------------------- */
+/* ---- news ------------------------------------------------------------------------------------ */
 
 static bool has_news(const struct hub *hub)
 {
@@ -188,8 +187,7 @@ bool hub_next_log(struct hub *hub, struct spate_log_entry *out)
     return found;
 }
 
-/* ---- views
- * --------------------------------------------------------------------------------------- */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 static int view_create(struct metainfo *metainfo, const uint8_t *wanted, struct view **out)
 {
@@ -294,8 +292,7 @@ void hub_remove_view(struct hub *hub, struct view *view)
     hub_notify(hub, view, SPATE_CHANGED_REMOVED | SPATE_CHANGED_STATE);
 }
 
-/* ---- messages
- * ------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 int hub_post(struct hub *hub, struct command *command)
 {

@@ -78,7 +78,7 @@ struct hub {
 int hub_init(struct hub *, const uint64_t seed[2], bool with_event_fd);
 void hub_deinit(struct hub *);
 
-/* ---- any thread ---- */
+/* ---- any thread ------------------------------------------------------------------------------ */
 
 /* Takes over metainfo (also when it fails). *out has a reference for the loop's command.
  * SPATE_EEXIST when its info-hash is there already. */
@@ -93,7 +93,7 @@ bool hub_next_log(struct hub *, struct spate_log_entry *);
 int hub_wait(struct hub *, int timeout_ms);
 bool hub_has_news(struct hub *);
 
-/* ---- the loop ---- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 struct command *hub_take_command(struct hub *);
 void command_destroy(struct command *);

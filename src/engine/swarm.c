@@ -9,14 +9,14 @@
 
 #include <stdlib.h>
 
-#define SWARM_BAN_NS      (3600 * INT64_C(1000000000))
-#define SWARM_LAST_BAN_NS (60 * INT64_C(1000000000)) /* the last source is slowed down, not lost   \
+#define SWARM_BAN_NS (3600 * INT64_C(1000000000))
+#define SWARM_LAST_BAN_NS                                                                          \
+    (60 * INT64_C(1000000000)) /* the last source is slowed down, not lost   \
                                                       */
 
 static const struct conn_owner swarm_conn_owner;
 
-/* ---- what a peer has
- * ------------------------------------------------------------------------------- */
+/* ---- what a peer has ------------------------------------------------------------------------- */
 
 void swarm_recount(struct swarm_peer *sp)
 {
@@ -93,8 +93,7 @@ static void on_dont_have(struct swarm_peer *sp, uint32_t piece)
     sp->interesting -= pieces_is_missing(sp->swarm->settings.pieces, piece);
 }
 
-/* ---- what we have
- * ---------------------------------------------------------------------------------- */
+/* ---- what we have ---------------------------------------------------------------------------- */
 
 static bool is_redundant(const struct swarm_peer *sp)
 {
@@ -164,8 +163,7 @@ void swarm_on_pieces_changed(struct swarm *s)
     swarm_refill_soon(s);
 }
 
-/* ---- arrivals and departures
- * ------------------------------------------------------------------------ */
+/* ---- arrivals and departures ----------------------------------------------------------------- */
 
 static void remember_ghost(struct swarm *s, const struct swarm_peer *sp)
 {
@@ -385,8 +383,7 @@ static void on_closed(struct conn *c, int error)
     }
 }
 
-/* ---- events of a peer
- * -------------------------------------------------------------------------------- */
+/* ---- events of a peer ------------------------------------------------------------------------ */
 
 static void on_extended(struct swarm_peer *sp)
 {
@@ -508,8 +505,7 @@ static const struct conn_owner swarm_conn_owner = {
     .on_closed = on_closed,
 };
 
-/* ---- its life
- * ----------------------------------------------------------------------------------------- */
+/* ---- its life -------------------------------------------------------------------------------- */
 
 static void on_refill(struct turn_work *work)
 {

@@ -93,7 +93,7 @@ void swarm_on_pieces_changed(struct swarm *);
 /* Writes what is complete in memory; on_flushed follows. */
 void swarm_flush(struct swarm *);
 
-/* ---- for the status ---- */
+/* ---- for the status -------------------------------------------------------------------------- */
 uint32_t swarm_fill_peers(const struct swarm *, struct spate_peer_status *out, uint32_t max);
 void swarm_fill_status(const struct swarm *, struct spate_status *);
 /* Why nothing comes, for people; "" when something does. */

@@ -9,8 +9,7 @@
 
 enum { SWARM_SCRATCH_MAX = 256 }; /* endgame copies under way at a time: 4 MiB */
 
-/* ---- places -------------------------------------------------------------------------------------
- */
+/* ---- places ---------------------------------------------------------------------------------- */
 
 static struct swarm_scratch *find_scratch(const struct swarm_peer *sp, const uint8_t *destination)
 {
@@ -63,8 +62,7 @@ static uint8_t *place_for(struct swarm_peer *sp, const struct request_choice *ch
     return scratch->bytes;
 }
 
-/* ---- asking
- * --------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static bool ask(struct swarm_peer *sp, const struct request_choice *choice)
 {
@@ -145,8 +143,7 @@ void swarm_peer_release(struct swarm_peer *sp)
     }
 }
 
-/* ---- taking
- * --------------------------------------------------------------------------------------- */
+/* ---- taking ---------------------------------------------------------------------------------- */
 
 /* Somebody else was faster: the other's answer is not wanted any more. Returns the slot when it was
  * the other that had it; it stays lent. */
@@ -236,8 +233,7 @@ void swarm_peer_on_reject(struct swarm_peer *sp, struct block block, uint8_t *de
     swarm_refill_soon(sp->swarm);
 }
 
-/* ---- pieces
- * ---------------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 static void on_piece_written(struct swarm *s, const struct assembly_event *event)
 {

@@ -11,8 +11,7 @@
 
 enum { SWARM_DIALLING_MAX = 24 }; /* half-open connections of one torrent */
 
-/* ---- choking
- * -------------------------------------------------------------------------------------- */
+/* ---- choking --------------------------------------------------------------------------------- */
 
 void swarm_rechoke_soon(struct swarm *s)
 {
@@ -97,8 +96,7 @@ static void on_choke_timer(struct timer *timer, int64_t now_ns)
     swarm_rechoke_soon(s);
 }
 
-/* ---- dialling
- * -------------------------------------------------------------------------------------- */
+/* ---- dialling -------------------------------------------------------------------------------- */
 
 void swarm_dial_soon(struct swarm *s)
 {
@@ -143,8 +141,7 @@ void swarm_policy_init(struct swarm *s)
     s->slots = choker_slots(s->settings.up->rate, 0, 0);
 }
 
-/* ---- for people
- * -------------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static uint32_t peer_flags(const struct swarm_peer *sp)
 {

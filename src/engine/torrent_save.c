@@ -47,10 +47,6 @@ static int allocate(struct torrent *t)
 {
     struct resume_record *r = &t->record;
     uint32_t files = t->metainfo->file_count;
-    if (!r->destination) {
-        r->destination =
-            strdup(t->load.record.destination ? t->load.record.destination : t->options->save_path);
-    }
     if (!r->written.bytes && bitset_init(&r->written, t->layout->piece_count)) {
         return SPATE_ENOMEM;
     }

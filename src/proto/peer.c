@@ -94,8 +94,7 @@ int peer_ring_grow(void **items, size_t item_bytes, uint32_t *first, uint32_t co
     return 0;
 }
 
-/* ---- events ------------------------------------------------------------------------------------
- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 void peer_push_event(struct peer *p, struct peer_event event)
 {
@@ -136,8 +135,7 @@ bool peer_next(struct peer *p, struct peer_event *out)
     return true;
 }
 
-/* ---- what we say -------------------------------------------------------------------------------
- */
+/* ---- what we say ----------------------------------------------------------------------------- */
 
 struct writer peer_control(struct peer *p, size_t size)
 {
@@ -399,8 +397,7 @@ void peer_refuse(struct peer *p)
     peer_reject(p, pop_want(p));
 }
 
-/* ---- time --------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 int64_t peer_deadline(const struct peer *p)
 {

@@ -173,8 +173,7 @@ int peer_set_pieces(struct peer *, uint32_t piece_count, uint32_t piece_length,
  * handshake. */
 int peer_introduce(struct peer *, const struct bitset *have, const struct ext_handshake *ours);
 
-/* ---- receiving ---------------------------------------------------------------------------------
- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 /* Where the next bytes should land; valid until the next peer_received. v has PEER_SPACE_MAX
  * entries. */
@@ -229,8 +228,7 @@ static inline uint32_t peer_serving(const struct peer *p)
 /* The i-th block that is to be sent, oldest first. */
 struct block peer_serving_at(const struct peer *, uint32_t i);
 
-/* ---- sending -----------------------------------------------------------------------------------
- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static inline bool peer_has_output(const struct peer *p)
 {
@@ -241,8 +239,7 @@ int peer_send(struct peer *, struct part *out, int max);
 /* n bytes of them have left. */
 void peer_sent(struct peer *, size_t n, int64_t now_ns);
 
-/* ---- time ---------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 int64_t peer_deadline(const struct peer *);
 void peer_wake(struct peer *, int64_t now_ns);

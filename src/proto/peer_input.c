@@ -14,8 +14,7 @@ enum {
     PEER_UNASKED_MAX = 256,
 };
 
-/* ---- where the next bytes should land
- * ------------------------------------------------------------ */
+/* ---- where the next bytes should land -------------------------------------------------------- */
 
 static void plan_add(struct peer *p, uint8_t *bytes, size_t size)
 {
@@ -79,8 +78,7 @@ int peer_space(struct peer *p, struct iovec *v)
     return p->plan_count;
 }
 
-/* ---- the stream of what landed
- * ------------------------------------------------------------------- */
+/* ---- the stream of what landed --------------------------------------------------------------- */
 
 /* A cursor over the bytes that landed, segment after segment. */
 struct input {
@@ -150,8 +148,7 @@ static void input_flatten(struct input *in)
     in->size = total;
 }
 
-/* ---- messages
- * -------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static bool block_in_range(const struct peer *p, struct block b)
 {
@@ -365,8 +362,7 @@ static void on_short_message(struct peer *p)
     }
 }
 
-/* ---- the reading states
- * ------------------------------------------------------------------------------ */
+/* ---- the reading states ---------------------------------------------------------------------- */
 
 /* Moves bytes into head until it holds `until`; false when there are not enough yet. */
 static bool fill_head(struct input *in, uint32_t until)

@@ -169,8 +169,7 @@ static void assert_fault(struct peer *p, enum peer_fault fault)
     assert_int_equal(p->fault, fault);
 }
 
-/* ---- handshake
- * ------------------------------------------------------------------------------------ */
+/* ---- handshake ------------------------------------------------------------------------------- */
 
 static void our_handshake_promises_fast_and_extensions(void **state)
 {
@@ -249,8 +248,7 @@ static void an_incoming_peer_waits_until_its_torrent_is_known(void **state)
     free(scratch);
 }
 
-/* ---- what it has
- * ------------------------------------------------------------------------------------ */
+/* ---- what it has ----------------------------------------------------------------------------- */
 
 static void a_bitfield_must_be_exact(void **state)
 {
@@ -317,8 +315,7 @@ static void dont_have_takes_a_piece_away(void **state)
     assert_int_equal(f->peer.has.ones, 0);
 }
 
-/* ---- blocks come
- * ---------------------------------------------------------------------------------------- */
+/* ---- blocks come ----------------------------------------------------------------------------- */
 
 static void ask(struct fixture *f, uint32_t slot, struct block block)
 {
@@ -504,8 +501,7 @@ static void blocks_nobody_asked_for_end_the_peer_in_the_end(void **state)
     assert_fault(&f->peer, PEER_FAULT_UNASKED);
 }
 
-/* ---- requests come
- * -------------------------------------------------------------------------------------- */
+/* ---- requests come --------------------------------------------------------------------------- */
 
 static void requests_out_of_range_end_the_peer(void **state)
 {
@@ -616,8 +612,7 @@ static void choking_refuses_what_was_asked(void **state)
     assert_int_equal(out[4], WIRE_CHOKE);
 }
 
-/* ---- introductions and time
- * --------------------------------------------------------------------------------- */
+/* ---- introductions and time ------------------------------------------------------------------ */
 
 static void introductions_are_as_short_as_can_be(void **state)
 {
