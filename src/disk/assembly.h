@@ -14,7 +14,8 @@
 #include "codec/layout.h"
 #include "disk/store.h"
 
-struct frames; /* the memory of pieces in flight of a session, in chunks of LIMIT_FRAME_CHUNK_BYTES */
+struct
+    frames; /* the memory of pieces in flight of a session, in chunks of LIMIT_FRAME_CHUNK_BYTES */
 int frames_create(uint64_t cap_bytes, struct frames **out);
 void frames_destroy(struct frames *);
 uint64_t frames_used_bytes(const struct frames *);
@@ -27,7 +28,7 @@ struct assembly_settings {
     struct frames *frames;
     struct store *store;
     const struct layout *layout;
-    const uint8_t *piece_hashes;       /* 20 bytes a piece (BEP 3); lives as long as the assembly */
+    const uint8_t *piece_hashes; /* 20 bytes a piece (BEP 3); lives as long as the assembly */
     /* An event waits, or room for slots has come back after assembly_slot() refused. Never called from
      * inside a call on the assembly. */
     void (*on_ready)(void *user);
@@ -56,22 +57,23 @@ uint32_t assembly_count(const struct assembly *);
 void assembly_flush(struct assembly *);
 
 enum assembly_event_type {
-    ASSEMBLY_WRITTEN,  /* verified and written: claim it */
-    ASSEMBLY_FAILED,   /* its hash was wrong; all its blocks are wanted again */
-    ASSEMBLY_SPILLED,  /* blocks of a piece lie on the disk unverified; for the resume record */
-    ASSEMBLY_BROKEN,   /* reading or writing failed: error, file; the piece is dropped, nobody is blamed */
+    ASSEMBLY_WRITTEN, /* verified and written: claim it */
+    ASSEMBLY_FAILED,  /* its hash was wrong; all its blocks are wanted again */
+    ASSEMBLY_SPILLED, /* blocks of a piece lie on the disk unverified; for the resume record */
+    ASSEMBLY_BROKEN, /* reading or writing failed: error, file; the piece is dropped, nobody is blamed */
     ASSEMBLY_FLUSHED,
 };
 
 struct assembly_event {
     enum assembly_event_type type;
     uint32_t piece;
-    int error;                      /* BROKEN */
-    uint32_t file;                  /* BROKEN; UINT32_MAX: none */
-    const uint64_t *block_digests;  /* WRITTEN and FAILED: one a block, to find who sent a bad one (only when
+    int error;     /* BROKEN */
+    uint32_t file; /* BROKEN; UINT32_MAX: none */
+    const uint64_t
+        *block_digests; /* WRITTEN and FAILED: one a block, to find who sent a bad one (only when
                                      * asked for by assembly_want_digests, and always for FAILED) */
     uint32_t block_count;
-    const struct bitset *blocks;    /* SPILLED: one bit a block that is on the disk */
+    const struct bitset *blocks; /* SPILLED: one bit a block that is on the disk */
 };
 /* Drains what happened; pointers live until the next call. */
 bool assembly_next(struct assembly *, struct assembly_event *);

@@ -11,9 +11,9 @@ struct check_settings {
     struct store *store;
     const struct layout *layout;
     const uint8_t *piece_hashes;
-    const struct bitset *pieces;       /* which to check; copied; NULL: all */
-    uint32_t parallel;                 /* pieces at a time; 0: one per worker */
-    void (*on_ready)(void *user);      /* an event waits; never called from inside a call */
+    const struct bitset *pieces;  /* which to check; copied; NULL: all */
+    uint32_t parallel;            /* pieces at a time; 0: one per worker */
+    void (*on_ready)(void *user); /* an event waits; never called from inside a call */
     void *user;
 };
 
@@ -21,7 +21,7 @@ struct check_event {
     enum { CHECK_PIECE, CHECK_DONE } type;
     uint32_t piece;
     bool good;
-    int error;                         /* not good: SPATE_EMISMATCH, SPATE_ESHORT, SPATE_ENOENT, SPATE_EIO... */
+    int error; /* not good: SPATE_EMISMATCH, SPATE_ESHORT, SPATE_ENOENT, SPATE_EIO... */
     uint32_t file;
 };
 

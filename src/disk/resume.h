@@ -11,33 +11,33 @@ struct resume; /* an open state directory */
 
 struct resume_partial {
     uint32_t piece;
-    struct bitset blocks;              /* that lie on the disk, unverified */
+    struct bitset blocks; /* that lie on the disk, unverified */
 };
 
 struct resume_file {
     uint64_t device, inode, length;
-    int64_t modified_ns;               /* valid when clean */
-    bool present;                      /* we knew it */
-    bool owned;                        /* we created it */
-    char *path;                        /* as written, relative to the destination; owned */
+    int64_t modified_ns; /* valid when clean */
+    bool present;        /* we knew it */
+    bool owned;          /* we created it */
+    char *path;          /* as written, relative to the destination; owned */
 };
 
 /* All of it is plain values; resume_record_deinit frees what it owns. */
 struct resume_record {
     uint8_t info_hash[20];
-    char *destination;                 /* absolute; owned */
-    bool clean;                        /* closed properly: modified_ns of the files is to be believed */
+    char *destination; /* absolute; owned */
+    bool clean;        /* closed properly: modified_ns of the files is to be believed */
     bool completed_announced;
-    bool completed;                    /* was complete when recorded */
-    uint32_t key;                      /* for trackers */
+    bool completed; /* was complete when recorded */
+    uint32_t key;   /* for trackers */
     uint64_t uploaded_bytes, downloaded_bytes;
-    struct bitset written;             /* verified and written, maybe not synced: re-hash at start */
-    struct bitset durable;             /* written and synced */
+    struct bitset written; /* verified and written, maybe not synced: re-hash at start */
+    struct bitset durable; /* written and synced */
     struct resume_partial *partials;
     uint32_t partial_count;
-    struct resume_file *files;         /* one a file of the torrent, pad files too */
+    struct resume_file *files; /* one a file of the torrent, pad files too */
     uint32_t file_count;
-    uint8_t *wanted;                   /* one byte a file; NULL: everything */
+    uint8_t *wanted; /* one byte a file; NULL: everything */
 };
 void resume_record_deinit(struct resume_record *);
 /* Bytes <-> record; bounded by the torrent's own counts, versioned and checksummed: damage is
@@ -57,12 +57,12 @@ struct resume_load {
     struct io_op op;
     struct resume *resume;
     uint8_t info_hash[20];
-    const char *destination;           /* in; as the user gave it; lent; resolved to an absolute path here */
+    const char *destination; /* in; as the user gave it; lent; resolved to an absolute path here */
     uint32_t piece_count, file_count, piece_length; /* in */
     bool found;
-    struct resume_record record;       /* out; the caller's to deinit. Not found: only its destination */
-    void *lock;                        /* out; pass to resume_unlock */
-    char text[240];                    /* out; on failure, for people */
+    struct resume_record record; /* out; the caller's to deinit. Not found: only its destination */
+    void *lock;                  /* out; pass to resume_unlock */
+    char text[240];              /* out; on failure, for people */
 };
 void resume_load(struct resume *, struct resume_load *);
 void resume_unlock(struct resume *, void *lock);
@@ -72,10 +72,10 @@ struct resume_save {
     struct io_op op;
     struct resume *resume;
     uint8_t info_hash[20];
-    const char *destination;           /* in; the record's absolute one */
-    uint8_t *bytes;                    /* in; from resume_record_encode */
+    const char *destination; /* in; the record's absolute one */
+    uint8_t *bytes;          /* in; from resume_record_encode */
     size_t size;
-    bool forget;                       /* in; delete the row instead */
+    bool forget; /* in; delete the row instead */
 };
 void resume_save(struct resume *, struct resume_save *);
 

@@ -12,25 +12,37 @@
 #include "io/io.h"
 
 struct store;
+struct open_files;
 
 struct store_settings {
     struct io *io;
-    const struct layout *layout;       /* lives as long as the store */
-    const char *const *paths;          /* one a layout file index (pad files: NULL), '/' between safe
-                                        * elements, relative to save_path; live as long as the store */
+    const struct layout *layout; /* lives as long as the store */
+    const char *const
+        *paths; /* one a file of the metainfo (NULL: padding, links, what else is never
+                                        * on the disk), '/' between safe elements, relative to save_path; live as long as the store */
     uint32_t file_count;
-    const char *save_path;             /* as the user gave it */
-    const char *part_path;             /* the part file; NULL: unwanted bytes are dropped with their piece */
+    const char *save_path; /* as the user gave it */
+    const char *part_path; /* the part file; NULL: unwanted bytes are dropped with their piece */
     enum io_allocate allocate;
-    bool allocate_none;                /* files grow as they are written */
-    bool read_only;                    /* never write */
-    bool follow_symlinks;              /* reading may */
+    bool allocate_none;   /* files grow as they are written */
+    bool read_only;       /* never write */
+    bool follow_symlinks; /* reading may */
+    struct open_files
+        *open_files; /* shared by the stores of a session (disk/open_files.h); NULL: the
+                                        * store keeps up to LIMIT_OPEN_FILES of its own */
+    void (*on_freed)(
+        void *user); /* may be NULL: the store is gone, and with it everything that held it
+                                        * (assembly, check): layout and paths may go as well */
+    void *user;
 };
 
 /* Copies the settings. No I/O yet. */
 int store_create(const struct store_settings *, struct store **out);
-/* Frees it once its last operation has completed; files are closed on a worker. */
+/* Frees it once its last operation has completed and nobody holds it; files are closed on a worker. */
 void store_destroy(struct store *);
+/* For those who run jobs on a store: it is not freed while it is held. */
+void store_hold(struct store *);
+void store_release(struct store *);
 
 /* What is there. One a file. */
 struct store_file_found {
@@ -43,9 +55,10 @@ struct store_file_found {
 struct store_look {
     struct io_op op;
     struct store *store;
+    void (*done)(struct io_op *, int status); /* the store's: op.done while it is under way */
     struct store_file_found *found;
-    uint64_t free_bytes;               /* out; of the destination's file system */
-    bool destination_exists;           /* out */
+    uint64_t free_bytes;     /* out; of the destination's file system */
+    bool destination_exists; /* out */
 };
 void store_look(struct store *, struct store_look *);
 
@@ -55,8 +68,9 @@ void store_look(struct store *, struct store_look *);
 struct store_prepare {
     struct io_op op;
     struct store *store;
-    uint32_t file;                     /* out */
-    char text[240];                    /* out; what failed, for people; names unescaped */
+    void (*done)(struct io_op *, int status); /* the store's: op.done while it is under way */
+    uint32_t file;                            /* out */
+    char text[240];                           /* out; what failed, for people; names unescaped */
 };
 void store_prepare(struct store *, struct store_prepare *);
 
@@ -65,10 +79,11 @@ void store_prepare(struct store *, struct store_prepare *);
 struct store_transfer {
     struct io_op op;
     struct store *store;
-    uint64_t offset, length;           /* bytes of the torrent */
+    void (*done)(struct io_op *, int status); /* the store's: op.done while it is under way */
+    uint64_t offset, length;                  /* bytes of the torrent */
     const struct iovec *iov;
     int iov_count;
-    uint32_t file;                     /* out, on failure: which one; UINT32_MAX: none */
+    uint32_t file; /* out, on failure: which one; UINT32_MAX: none */
 };
 void store_read(struct store *, struct store_transfer *);
 void store_write(struct store *, struct store_transfer *);
@@ -84,16 +99,19 @@ int store_write_now(struct store *, struct io_fs *, uint64_t offset, uint64_t le
 struct store_sync {
     struct io_op op;
     struct store *store;
-    uint32_t file;                     /* out, on failure */
+    void (*done)(struct io_op *, int status); /* the store's: op.done while it is under way */
+    uint32_t file;                            /* out, on failure */
 };
 void store_sync(struct store *, struct store_sync *);
 
-/* wanted: one byte a layout file. Unwanted files are not created; bytes of a newly wanted file that lie in
+/* wanted: one byte a file. To be called before the first transfer, also with NULL, when an earlier run may
+ * have left a part file. Unwanted files are not created; bytes of a newly wanted file that lie in
  * the part file move into place. Takes effect for operations submitted later. status by completion. */
 struct store_want {
     struct io_op op;
     struct store *store;
-    const uint8_t *wanted;             /* lent until completion; NULL: everything */
+    void (*done)(struct io_op *, int status); /* the store's: op.done while it is under way */
+    const uint8_t *wanted;                    /* lent until completion; NULL: everything */
     uint32_t file;
 };
 void store_want(struct store *, struct store_want *);
