@@ -5,6 +5,7 @@
 #include "codec/tracker_http.h"
 
 #include "codec/bencode.h"
+#include "codec/url.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,11 +13,11 @@
 
 enum {
     ANSWER_TOKENS_MAX = 32 * LIMIT_TRACKER_PEERS, /* a peer as a dictionary is eight tokens */
+    ESCAPED_MAX = 256, /* bytes of the longest tracker id that is repeated */
     RETRY_MINUTES_MAX = LIMIT_TRACKER_INTERVAL_MAX_S / 60,
 };
 
-/* ---- query strings ------------------------------------------------------------------------------
- */
+/* ---- query strings --------------------------------------------------------------------------- */
 
 struct parameter {
     struct span name, value; /* still escaped */
@@ -48,54 +49,14 @@ static bool next_parameter(struct span *query, struct parameter *out)
     return false;
 }
 
-static int hex_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* Undoes percent-encoding ('+' is a space, as in forms); returns the bytes, or -1 when the text is
- * not well-formed or longer than size. */
-static int unescape(struct span text, uint8_t *out, size_t size)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.bytes[i];
-        if (c == '%') {
-            int high = i + 2 < text.size ? hex_digit(text.bytes[i + 1]) : -1;
-            int low = i + 2 < text.size ? hex_digit(text.bytes[i + 2]) : -1;
-            if (high < 0 || low < 0) {
-                return -1;
-            }
-            c = (uint8_t)(high << 4 | low);
-            i += 2;
-        } else if (c == '+') {
-            c = ' ';
-        }
-        if (used == size) {
-            return -1;
-        }
-        out[used++] = c;
-    }
-    return (int)used;
-}
-
-/* Everything but the unreserved characters of RFC 3986 is escaped. */
+/* Bytes that may be anything, such as an info-hash; at most ESCAPED_MAX of them. */
 static void write_escaped(struct writer *w, struct span bytes)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < bytes.size; i++) {
-        uint8_t c = bytes.bytes[i];
-        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                     (c && strchr("-._~", c));
-        if (plain) {
-            writer_u8(w, c);
-        } else {
-            uint8_t escaped[3] = {'%', (uint8_t)digits[c >> 4], (uint8_t)digits[c & 15]};
-            writer_bytes(w, escaped, 3);
-        }
+    char text[3 * ESCAPED_MAX + 1];
+    if (url_encode(bytes, "", text, sizeof text)) {
+        writer_text(w, text);
+    } else {
+        w->failed = true;
     }
 }
 
@@ -106,8 +67,7 @@ static void write_number(struct writer *w, const char *name, uint64_t value)
     writer_text(w, text);
 }
 
-/* ---- the client's requests ----------------------------------------------------------------------
- */
+/* ---- the client's requests ------------------------------------------------------------------- */
 
 /* The URL without its fragment, checked: no byte that would end a request line. */
 static int check_url(struct span *url)
@@ -130,7 +90,7 @@ static bool sets_our_parameters(struct span query)
     struct parameter p;
     while (next_parameter(&query, &p)) {
         uint8_t name[16];
-        int size = unescape(p.name, name, sizeof name);
+        int size = url_decode(p.name, name, sizeof name);
         for (size_t i = 0; size > 0 && i < sizeof ours / sizeof *ours; i++) {
             if (span_equals(span_of(name, (size_t)size), span_text(ours[i]))) {
                 return true;
@@ -238,8 +198,7 @@ int tracker_http_scrape_url(struct span announce_url, const uint8_t info_hash[20
     return end_query(&w);
 }
 
-/* ---- the client reads ---------------------------------------------------------------------------
- */
+/* ---- the client reads ------------------------------------------------------------------------ */
 
 /* The dictionary that every answer is. Bytes after it are let pass: some servers add a line end. */
 static int parse_dict(struct bencode *tree, struct span body, struct spate_error *error)
@@ -406,8 +365,7 @@ int tracker_http_parse_scrape(struct tracker_counts *out, struct span *failure, 
                : error_set(error, SPATE_ETRACKER, 0, "the tracker does not know this torrent");
 }
 
-/* ---- the server reads ---------------------------------------------------------------------------
- */
+/* ---- the server reads ------------------------------------------------------------------------ */
 
 static bool parameter_is(const struct parameter *p, const char *name)
 {
@@ -417,7 +375,7 @@ static bool parameter_is(const struct parameter *p, const char *name)
 static bool parse_bytes20(const struct parameter *p, uint8_t out[20])
 {
     uint8_t bytes[20];
-    if (unescape(p->value, bytes, sizeof bytes) != 20) {
+    if (url_decode(p->value, bytes, sizeof bytes) != 20) {
         return false;
     }
     memcpy(out, bytes, 20);
@@ -518,8 +476,7 @@ int tracker_http_parse_scrape_query(struct span query, uint8_t *out, uint32_t ma
     return (int)count;
 }
 
-/* ---- the server writes --------------------------------------------------------------------------
- */
+/* ---- the server writes ----------------------------------------------------------------------- */
 
 static void write_count(struct bencode_writer *b, const char *key, uint32_t value)
 {

@@ -1,0 +1,603 @@
+/* The trackers of one torrent in the world. Each address family has an announcer (proto/announcer) of its
+ * own, since a peer that is reachable over both is registered over both (BEP 7); what either wants asked
+ * becomes an ask (engine/ask), and what comes back is told to the announcer, to the torrent, and to people. */
+#include "engine/announce.h"
+
+#include "base/text.h"
+#include "engine/ask.h"
+#include "proto/announcer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SECOND_NS INT64_C(1000000000)
+
+enum {
+    HTTP_TIMEOUT_S = 30,
+    STOP_TIMEOUT_S = 2,
+    WANT_DEFAULT = 80, /* peers, until the torrent says how many it would like */
+    TRACKER_ID_MAX = 256,
+    FAMILIES = 2,
+};
+
+static const enum addr_family family_of[FAMILIES] = {ADDR_V4, ADDR_V6};
+
+/* What came of asking one tracker over one family. */
+struct reach {
+    struct ask *ask;  /* under way, or NULL */
+    struct addr hint; /* UDP: where it answered from */
+    char *text;       /* failure or warning; NULL: none */
+    char *tracker_id; /* BEP 3; NULL: none */
+    int error;        /* of the last question */
+    bool answered;    /* the last question */
+    bool absent;      /* the name has no address of this family */
+    uint32_t seeders, leechers, peers;
+};
+
+struct announce_tracker {
+    char *url;
+    struct ask_target target;
+    uint32_t tier;
+    struct reach reach[FAMILIES];
+};
+
+struct announce {
+    struct announce_settings s;
+    struct announce_owner owner;
+    uint8_t info_hash[20], peer_id[20];
+    struct announcer lanes[FAMILIES]; /* one per family; a tracker has the same index in both */
+    bool uses[FAMILIES];
+    struct announce_tracker **trackers;
+    uint32_t count, capacity;
+    uint32_t want;
+    struct io_op timer;
+    int64_t timer_ns; /* when timer is due, while it is active */
+    char message[400];
+    char failure[400]; /* the last one */
+    uint32_t calling;  /* inside a call of the owner, who may destroy us meanwhile */
+    bool destroyed;
+};
+
+static void on_timer(struct io_op *op, int status);
+static void pump(struct announce *a);
+
+/* "host:port", escaped by whoever shows it. */
+static const char *host_of(const struct announce_tracker *t, char out[300])
+{
+    const struct url *u = &t->target.parts;
+    snprintf(out, 300, "%.*s:%u", (int)(u->host.size < 255 ? u->host.size : 255),
+             (const char *)u->host.bytes, u->port);
+    return out;
+}
+
+/* ---- the list of trackers -------------------------------------------------------------------- */
+
+static void tracker_free(struct announce_tracker *t)
+{
+    if (t) {
+        for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+            free(t->reach[lane].text);
+            free(t->reach[lane].tracker_id);
+        }
+        free(t->url);
+        free(t);
+    }
+}
+
+static int tracker_create(const char *url, uint32_t tier, bool trusted,
+                          struct announce_tracker **out, struct spate_error *error)
+{
+    struct announce_tracker *t = calloc(1, sizeof *t);
+    *out = NULL;
+    if (!t || !(t->url = strdup(url))) {
+        free(t);
+        return SPATE_ENOMEM;
+    }
+    t->tier = tier;
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        t->reach[lane].seeders = t->reach[lane].leechers = TRACKER_COUNT_UNKNOWN;
+    }
+    int status = ask_target_init(&t->target, t->url, trusted, error);
+    if (status < 0) {
+        tracker_free(t);
+        return status;
+    }
+    *out = t;
+    return 0;
+}
+
+/* Makes room in all tables first, so that they never disagree. */
+static int reserve(struct announce *a)
+{
+    if (a->count >= LIMIT_TRACKERS) {
+        return SPATE_ELIMIT;
+    }
+    if (a->count < a->capacity) {
+        return 0;
+    }
+    uint32_t capacity = a->capacity ? a->capacity * 2 : 4;
+    struct announce_tracker **trackers = realloc(a->trackers, capacity * sizeof *trackers);
+    if (!trackers) {
+        return SPATE_ENOMEM;
+    }
+    a->trackers = trackers;
+    a->capacity = capacity;
+    return 0;
+}
+
+static int add(struct announce *a, const char *url, uint32_t tier, bool trusted,
+               struct spate_error *error)
+{
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (strcmp(a->trackers[i]->url, url) == 0) {
+            return SPATE_EEXIST;
+        }
+    }
+    struct announce_tracker *t;
+    int status = reserve(a);
+    if (status == 0) {
+        status = tracker_create(url, tier, trusted || a->s.allow_private, &t, error);
+    }
+    if (status < 0) {
+        return status;
+    }
+    int64_t now_ns = io_now(a->s.io);
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        status = announcer_add(&a->lanes[lane], tier, now_ns);
+        if (status < 0) {
+            break;
+        }
+    }
+    if (status < 0) {
+        tracker_free(t);
+        return status;
+    }
+    a->trackers[a->count++] = t;
+    return 0;
+}
+
+int announce_add(struct announce *a, const char *url)
+{
+    uint32_t tier = 0;
+    for (uint32_t i = 0; i < a->count; i++) {
+        tier = a->trackers[i]->tier >= tier ? a->trackers[i]->tier + 1 : tier;
+    }
+    int status = add(a, url, tier, true, NULL);
+    if (status == 0) {
+        pump(a);
+    }
+    return status == SPATE_EUNSUPPORTED ? SPATE_EURL : status;
+}
+
+/* ---- the life of an announce ----------------------------------------------------------------- */
+
+int announce_create(const struct announce_settings *s, struct announce_owner owner,
+                    struct announce **out)
+{
+    struct announce *a = calloc(1, sizeof *a);
+    *out = NULL;
+    if (!a) {
+        return SPATE_ENOMEM;
+    }
+    a->s = *s;
+    a->owner = owner;
+    memcpy(a->info_hash, s->info_hash, 20);
+    memcpy(a->peer_id, s->peer_id, 20);
+    a->uses[0] = s->use_v4;
+    a->uses[1] = s->use_v6;
+    a->want = WANT_DEFAULT;
+    a->timer.done = on_timer;
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        announcer_init(&a->lanes[lane], s->random_seed + lane);
+    }
+    for (uint32_t i = 0; i < s->tracker_count; i++) {
+        struct spate_error error = {.size = sizeof error};
+        int status = add(a, s->trackers[i].url, s->trackers[i].tier, false, &error);
+        if (status == SPATE_ENOMEM) {
+            announce_destroy(a);
+            return status;
+        }
+        if (status < 0 && status != SPATE_EEXIST) {
+            log_write(s->log, SPATE_LOG_WARNING, s->torrent, "tracker %u left out: %s", i,
+                      error.text[0] ? error.text : spate_strerror(status));
+        }
+    }
+    *out = a;
+    return 0;
+}
+
+static void free_when_done(struct announce *a)
+{
+    if (!a->destroyed || a->calling > 0 || a->timer.active) {
+        return;
+    }
+    for (uint32_t i = 0; i < a->count; i++) {
+        tracker_free(a->trackers[i]);
+    }
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        announcer_deinit(&a->lanes[lane]);
+    }
+    free(a->trackers);
+    free(a);
+}
+
+static void cancel_asks(struct announce *a, uint32_t lane)
+{
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct reach *r = &a->trackers[i]->reach[lane];
+        if (r->ask) {
+            ask_cancel(r->ask);
+            r->ask = NULL;
+        }
+    }
+}
+
+void announce_destroy(struct announce *a)
+{
+    if (!a) {
+        return;
+    }
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        cancel_asks(a, lane);
+    }
+    a->destroyed = true;
+    io_cancel(a->s.io, &a->timer);
+    free_when_done(a);
+}
+
+/* ---- what the torrent wants ------------------------------------------------------------------ */
+
+/* Tells the announcers of the families we have, and does what they then want. */
+static void tell(struct announce *a, void (*what)(struct announcer *, int64_t now_ns))
+{
+    int64_t now_ns = io_now(a->s.io);
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        if (a->uses[lane]) {
+            what(&a->lanes[lane], now_ns);
+        }
+    }
+    pump(a);
+}
+
+/* Starting and stopping make every question that is under way void. */
+static void cancel_and_tell(struct announce *a, void (*what)(struct announcer *, int64_t now_ns))
+{
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        cancel_asks(a, lane);
+    }
+    tell(a, what);
+}
+
+void announce_start(struct announce *a)
+{
+    cancel_and_tell(a, announcer_start);
+}
+
+void announce_stop(struct announce *a)
+{
+    cancel_and_tell(a, announcer_stop);
+}
+
+void announce_completed(struct announce *a)
+{
+    tell(a, announcer_completed);
+}
+
+void announce_now(struct announce *a)
+{
+    tell(a, announcer_now);
+}
+
+void announce_want(struct announce *a, uint32_t peers)
+{
+    a->want = peers < LIMIT_ANNOUNCE_PEERS ? peers : LIMIT_ANNOUNCE_PEERS;
+}
+
+bool announce_stopping(const struct announce *a)
+{
+    return announcer_stopping(&a->lanes[0]) || announcer_stopping(&a->lanes[1]);
+}
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static void set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = text[0] ? strdup(text) : NULL; /* without memory people see less, that is all */
+}
+
+static void keep_tracker_id(struct reach *r, struct span id)
+{
+    if (id.size > 0 && id.size <= TRACKER_ID_MAX && !memchr(id.bytes, 0, id.size)) {
+        char text[TRACKER_ID_MAX + 1];
+        memcpy(text, id.bytes, id.size);
+        text[id.size] = 0;
+        set_text(&r->tracker_id, text);
+    }
+}
+
+static void keep_answer(struct announce *a, struct announce_tracker *t, struct reach *r,
+                        const struct ask_result *result)
+{
+    char host[300];
+    r->answered = true;
+    a->failure[0] = 0;
+    r->hint = result->from;
+    r->peers = result->answer.peer_count;
+    r->seeders = result->answer.seeders;
+    r->leechers = result->answer.leechers;
+    keep_tracker_id(r, result->answer.tracker_id);
+    log_write(a->s.log, SPATE_LOG_DEBUG, a->s.torrent, "tracker %s: %u peers", host_of(t, host),
+              r->peers);
+    if (r->text) {
+        log_write(a->s.log, SPATE_LOG_WARNING, a->s.torrent, "tracker %s warns: %s", host, r->text);
+    }
+}
+
+/* That a name has no address of one family is worth no word while it has one of the other. */
+static bool is_plain(const struct announce *a, const struct announce_tracker *t, uint32_t lane)
+{
+    return t->reach[lane].absent && a->uses[1 - lane] && !t->reach[1 - lane].absent;
+}
+
+static void keep_failure(struct announce *a, struct announce_tracker *t, uint32_t lane)
+{
+    char host[300];
+    struct reach *r = &t->reach[lane];
+    r->answered = false;
+    r->hint = (struct addr){.family = ADDR_NONE};
+    if (is_plain(a, t, lane)) {
+        return;
+    }
+    snprintf(a->failure, sizeof a->failure, "tracker %s: %s", host_of(t, host),
+             r->text ? r->text : spate_strerror(r->error));
+    log_write(a->s.log, SPATE_LOG_INFO, a->s.torrent, "%s", a->failure);
+}
+
+static void on_result(void *user, uint32_t tag, const struct ask_result *result)
+{
+    struct announce *a = user;
+    uint32_t lane = tag % FAMILIES;
+    struct announce_tracker *t = a->trackers[tag / FAMILIES];
+    struct reach *r = &t->reach[lane];
+    int64_t now_ns = io_now(a->s.io);
+    r->ask = NULL;
+    r->error = result->error;
+    r->absent = result->absent;
+    set_text(&r->text, result->text);
+    if (result->error) {
+        keep_failure(a, t, lane);
+        announcer_on_failure(&a->lanes[lane], tag / FAMILIES, result->retry_s, now_ns);
+    } else {
+        keep_answer(a, t, r, result);
+        announcer_on_answer(&a->lanes[lane], tag / FAMILIES, result->answer.interval_s,
+                            result->answer.min_interval_s, now_ns);
+    }
+    a->calling++;
+    if (!result->error && result->answer.peer_count > 0) {
+        a->owner.on_peers(a->owner.user, result->peers, result->answer.peer_count);
+    }
+    if (!a->destroyed) {
+        pump(a);
+        a->owner.on_change(a->owner.user);
+    }
+    a->calling--;
+    free_when_done(a);
+}
+
+static void start_ask(struct announce *a, uint32_t lane, const struct announcer_ask *wanted)
+{
+    struct announce_tracker *t = a->trackers[wanted->tracker];
+    struct reach *r = &t->reach[lane];
+    bool stopping = wanted->event == TRACKER_EVENT_STOPPED;
+    struct ask_settings s = {
+        .world = &a->s,
+        .target = &t->target,
+        .family = family_of[lane],
+        .announce = {.event = wanted->event,
+                     .key = a->s.key,
+                     .want = stopping ? 0 : (int32_t)a->want,
+                     .port = a->s.port},
+        .tracker_id = r->tracker_id ? span_text(r->tracker_id) : span_text(""),
+        .hint = r->hint,
+        .failures = wanted->failures,
+        .timeout_ns = (stopping ? STOP_TIMEOUT_S : HTTP_TIMEOUT_S) * SECOND_NS,
+        .done = on_result,
+        .user = a,
+        .tag = wanted->tracker * FAMILIES + lane,
+    };
+    memcpy(s.announce.info_hash, a->info_hash, 20);
+    memcpy(s.announce.peer_id, a->peer_id, 20);
+    a->owner.counters(a->owner.user, &s.announce.uploaded, &s.announce.downloaded,
+                      &s.announce.left);
+    if (r->ask) {
+        ask_cancel(r->ask);
+    }
+    r->ask = ask_create(&s);
+    if (!r->ask) {
+        r->error = SPATE_ENOMEM;
+        announcer_on_failure(&a->lanes[lane], wanted->tracker, ANNOUNCER_BACK_OFF, io_now(a->s.io));
+    }
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static int64_t deadline(const struct announce *a)
+{
+    int64_t at_ns = INT64_MAX;
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        int64_t lane_ns = announcer_deadline(&a->lanes[lane]);
+        at_ns = lane_ns < at_ns ? lane_ns : at_ns;
+        for (uint32_t i = 0; i < a->count; i++) {
+            const struct ask *ask = a->trackers[i]->reach[lane].ask;
+            int64_t ask_ns = ask ? ask_deadline(ask) : INT64_MAX;
+            at_ns = ask_ns < at_ns ? ask_ns : at_ns;
+        }
+    }
+    return at_ns;
+}
+
+static void set_timer(struct announce *a)
+{
+    int64_t at_ns = deadline(a);
+    if (a->timer.active) {
+        if (at_ns < a->timer_ns) {
+            io_cancel(a->s.io, &a->timer); /* it is set again when that completes */
+        }
+    } else if (at_ns != INT64_MAX) {
+        a->timer_ns = at_ns;
+        io_timer(a->s.io, &a->timer, at_ns);
+    }
+}
+
+static void on_timer(struct io_op *op, int status)
+{
+    struct announce *a = list_entry(op, struct announce, timer);
+    (void)status;
+    int64_t now_ns = io_now(a->s.io);
+    bool stopping = announce_stopping(a);
+    a->calling++;
+    for (uint32_t lane = 0; lane < FAMILIES && !a->destroyed; lane++) {
+        announcer_wake(&a->lanes[lane], now_ns);
+        for (uint32_t i = 0; i < a->count && !a->destroyed; i++) {
+            struct ask *ask = a->trackers[i]->reach[lane].ask;
+            if (ask) {
+                ask_wake(ask, now_ns);
+            }
+        }
+    }
+    if (!a->destroyed) {
+        pump(a);
+        if (stopping != announce_stopping(a)) {
+            a->owner.on_change(a->owner.user);
+        }
+    }
+    a->calling--;
+    free_when_done(a);
+}
+
+/* ---- for people ------------------------------------------------------------------------------ */
+
+/* What is being waited for, or went wrong, while no tracker works; a warning of one that does. */
+static void compose_message(struct announce *a)
+{
+    char host[300];
+    a->message[0] = 0;
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        if (announcer_works(&a->lanes[lane])) {
+            const struct announce_tracker *t = a->trackers[a->lanes[lane].current];
+            if (t->reach[lane].text) {
+                snprintf(a->message, sizeof a->message, "tracker %s warns: %s", host_of(t, host),
+                         t->reach[lane].text);
+            }
+            return;
+        }
+    }
+    if (a->count == 0) {
+        snprintf(a->message, sizeof a->message, "there is no tracker to ask");
+    } else if (a->failure[0]) {
+        snprintf(a->message, sizeof a->message, "%s", a->failure);
+    } else {
+        for (uint32_t i = 0; i < a->count; i++) {
+            const struct announce_tracker *t = a->trackers[i];
+            if (t->reach[0].ask || t->reach[1].ask) {
+                snprintf(a->message, sizeof a->message, "waiting for an answer of tracker %s",
+                         host_of(t, host));
+                return;
+            }
+        }
+    }
+}
+
+const char *announce_message(const struct announce *a)
+{
+    return a->message;
+}
+
+static int64_t seconds_until(const struct announce *a, int64_t at_ns)
+{
+    if (at_ns == INT64_MAX) {
+        return -1;
+    }
+    int64_t now_ns = io_now(a->s.io);
+    return at_ns <= now_ns ? 0 : (at_ns - now_ns + SECOND_NS - 1) / SECOND_NS;
+}
+
+int64_t announce_next_s(const struct announce *a)
+{
+    int64_t at_ns = INT64_MAX;
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        int64_t lane_ns = announcer_next_ns(&a->lanes[lane]);
+        at_ns = lane_ns < at_ns ? lane_ns : at_ns;
+    }
+    return seconds_until(a, at_ns);
+}
+
+static uint32_t larger_known(uint32_t a, uint32_t b)
+{
+    return a == TRACKER_COUNT_UNKNOWN || (b != TRACKER_COUNT_UNKNOWN && b > a) ? b : a;
+}
+
+/* One row for both families: the better news of the two, since that is what the user has. */
+static void fill_row(const struct announce *a, uint32_t tracker, struct spate_tracker_status *row)
+{
+    const struct announce_tracker *t = a->trackers[tracker];
+    int64_t next_ns = INT64_MAX;
+    const struct reach *shown = NULL;
+    row->tier = t->tier;
+    row->seeders = row->leechers = TRACKER_COUNT_UNKNOWN;
+    text_copy(row->url, sizeof row->url, span_text(t->url));
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        const struct reach *r = &t->reach[lane];
+        int64_t lane_ns = announcer_tracker_next_ns(&a->lanes[lane], tracker);
+        if (!a->uses[lane]) {
+            continue;
+        }
+        next_ns = lane_ns < next_ns ? lane_ns : next_ns;
+        row->seeders = larger_known(row->seeders, r->seeders);
+        row->leechers = larger_known(row->leechers, r->leechers);
+        row->peers += r->peers;
+        if (!shown || r->answered || (shown->absent && !shown->answered)) {
+            shown = r;
+        }
+    }
+    row->next_announce_s = seconds_until(a, next_ns);
+    if (shown) {
+        row->error = shown->error;
+        const char *text = shown->text    ? shown->text
+                           : shown->error ? spate_strerror(shown->error)
+                                          : "";
+        text_copy(row->message, sizeof row->message,
+                  span_text(text[0] || !shown->ask ? text : "waiting for an answer"));
+    }
+}
+
+uint32_t announce_status(const struct announce *a, struct spate_tracker_status *out, uint32_t max)
+{
+    for (uint32_t i = 0; i < a->count && i < max; i++) {
+        struct spate_tracker_status row = {.size = sizeof row};
+        fill_row(a, i, &row);
+        uint32_t size = out[i].size < sizeof row ? out[i].size : (uint32_t)sizeof row;
+        memcpy(&out[i], &row, size);
+        out[i].size = size;
+    }
+    return a->count;
+}
+
+/* ---- bringing it together -------------------------------------------------------------------- */
+
+/* Does what the announcers want. */
+static void pump(struct announce *a)
+{
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        struct announcer_ask wanted;
+        if (a->lanes[lane].state == ANNOUNCER_IDLE) {
+            cancel_asks(a, lane);
+        }
+        while (announcer_next(&a->lanes[lane], &wanted)) {
+            start_ask(a, lane, &wanted);
+        }
+    }
+    set_timer(a);
+    compose_message(a);
+}
