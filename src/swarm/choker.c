@@ -1,13 +1,14 @@
 /* Choking (BEP 3): a few peers get all of the upload, so that what they get is worth paying for.
  *
  * Commandments:
- *   - A slot is free while fewer interested peers than slots are unchoked; a free slot is given at
- * once.
+ *   - A slot is free while fewer interested peers than slots are unchoked; a free slot is given
+ *     at once.
  *   - What was decided for a peer stands for 10 s (BEP 3: against fibrillation).
- *   - Downloading: those that send us most; one slot in five, at least one, is on trial: its holder
- * changes every 30 s, and whoever was never unchoked is three times as likely to get it.
+ *   - Downloading: those that send us most; one slot in five, at least one, is on trial: its
+ *     holder changes every 30 s, and whoever was never unchoked is three times as likely to get
+ *     it.
  *   - Seeding: whoever has had a slot for 30 s, or does not use it, yields to whoever has waited
- * longest.
+ *     longest.
  *   - Nobody yields while nobody waits. */
 #include "swarm/choker.h"
 

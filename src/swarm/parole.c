@@ -3,9 +3,9 @@
  *
  * Commandments:
  *   - Guilty is whose remembered block differs from the verified one, or who sent a whole failed
- * piece.
+ *     piece.
  *   - An attempt is remembered until its piece verifies or is forgotten; beyond the bounds the
- * oldest goes.
+ *     oldest goes.
  *   - No memory means no memory of the attempt, and nobody blamed. */
 #include "swarm/parole.h"
 

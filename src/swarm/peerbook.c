@@ -3,12 +3,12 @@
  *
  * Commandments:
  *   - Bounded: when full, one that failed makes room for one that did not; a peer that was ever
- * connected goes after those that never were, one in use never goes.
+ *     connected goes after those that never were, one in use never goes.
  *   - An address that never completed a handshake is dialled only with the strangers' leave and
- * backs off by itself: 15 minutes, 30, 60, then 6 hours.
+ *     backs off by itself: 15 minutes, 30, 60, then 6 hours.
  *   - One that did is tried again after 30 s, 1 and 2 minutes, then every hour.
  *   - What the user named is tried at once and again after 1 s, 2 s, 4 s ... up to a minute, for
- * ever.
+ *     ever.
  *   - Every pause gets up to a quarter more by lot, so that many clients do not come at once.
  *   - A ban is of an IP address, of this torrent, and ends. */
 #include "swarm/peerbook.h"
@@ -281,7 +281,7 @@ static void release_neighbours(struct peerbook *b, const struct addr *address)
 void peerbook_on_connected(struct peerbook *b, const struct addr *address, int64_t now_ns)
 {
     struct peerbook_entry *e = find(b, address);
-    if (b->strangers && !strangers_is_proven(b->strangers, address)) {
+    if (b->strangers) {
         strangers_on_proven(b->strangers, address);
         release_neighbours(b, address);
     }
@@ -296,10 +296,23 @@ void peerbook_on_connected(struct peerbook *b, const struct addr *address, int64
 void peerbook_on_failed(struct peerbook *b, const struct addr *address, int64_t now_ns)
 {
     struct peerbook_entry *e = find(b, address);
-    if (e && !e->is_self) {
+    /* Not while it is connected: the other of two connections that crossed has lived. */
+    if (e && e->state == ENTRY_DIALLING) {
         e->failures++;
         wait_until(b, e, now_ns + pause_ns(b, e));
     }
+}
+
+void peerbook_undo(struct peerbook *b, const struct addr *address, int64_t retry_ns)
+{
+    struct peerbook_entry *e = find(b, address);
+    if (!e || e->state != ENTRY_DIALLING) {
+        return;
+    }
+    if (b->strangers && e->source != PEER_SOURCE_USER) {
+        strangers_undo(b->strangers, address);
+    }
+    wait_until(b, e, retry_ns);
 }
 
 void peerbook_on_closed(struct peerbook *b, const struct addr *address, int64_t now_ns)

@@ -30,13 +30,15 @@ void peerbook_deinit(struct peerbook *);
  * SPATE_ENOMEM. */
 int peerbook_add(struct peerbook *, const struct addr *, enum peer_source, int64_t now_ns);
 
-/* Whom to dial; it counts as being dialled until one of the three below. False: nobody yet. */
+/* Whom to dial; it counts as being dialled until one of the next three. False: nobody yet. */
 bool peerbook_next(struct peerbook *, int64_t now_ns, struct addr *out);
-/* The handshake completed (also incoming, when its listening address is known). Unknown ones are
- * ignored by these three. */
+/* The handshake completed (also incoming, when its listening address is known; proves the IP address to
+ * the strangers). Unknown addresses are ignored otherwise. */
 void peerbook_on_connected(struct peerbook *, const struct addr *, int64_t now_ns);
-/* Neither: no connection, or no handshake. */
+/* No connection, or no handshake. Ignored when it is not being dialled. */
 void peerbook_on_failed(struct peerbook *, const struct addr *, int64_t now_ns);
+/* We did not dial it after all, for reasons of ours: no failure, and no attempt. */
+void peerbook_undo(struct peerbook *, const struct addr *, int64_t retry_ns);
 /* A completed connection has ended. */
 void peerbook_on_closed(struct peerbook *, const struct addr *, int64_t now_ns);
 /* This address is ourselves: never dial it again. */

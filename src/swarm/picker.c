@@ -5,7 +5,7 @@
  * Commandments:
  *   - A candidate stands in exactly one level, that of its availability.
  *   - Moving a piece costs the same in a torrent of any size; picking never looks at a piece by
- * itself.
+ *     itself.
  *   - Seeds change nobody's rank, so they are a number.
  *   - A set of another size than the torrent (a peer before its bitfield) has nothing. */
 #include "swarm/picker.h"

@@ -8,8 +8,8 @@
  * round instead.
  *
  * Commandments:
- *   - Our own queue at the peer lengthens answers; only an answer longer than that queue explains
- * says that the path did.
+ *   - Our own queue at the peer lengthens answers. When for seconds all are longer than that
+ *     queue explains, the path may have become longer: the queue runs dry once, to see.
  *   - A round in which we asked for less than we might says nothing against the peer.
  *   - Nothing here waits for a tick: all changes follow requests and blocks. */
 #include "swarm/pipeline.h"

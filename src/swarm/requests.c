@@ -2,13 +2,12 @@
  *
  * Commandments:
  *   - A block is free, asked or received. A free block of a fetchable piece can always be found
- * through the open list; an asked block is in the list of each peer that owes it.
- *   - What is started is finished first; a piece of which nothing is asked or received is not
- * started.
+ *     through the open list; an asked block is in the list of each peer that owes it.
+ *   - What is started is finished first.
  *   - A block is asked of two peers only when nothing is left unasked, and then from the end of
- * what the slowest peer owes, where a copy is most likely to be of use.
- *   - A peer that delivers anything is alive; one that is silent for longer than its pace explains
- * gives everything back.
+ *     what the slowest peer owes, where a copy is most likely to be of use.
+ *   - A peer that delivers anything is alive; one that is silent for longer than its pace
+ *     explains gives everything back.
  *   - A piece on parole is one peer's alone, for as long as that peer is at work. */
 #include "swarm/requests.h"
 
@@ -34,82 +33,24 @@ struct request {
     uint64_t serial;
 };
 
-enum cell_state { CELL_FREE, CELL_ASKED, CELL_RECEIVED };
-
-struct cell {
-    union {
-        struct request *asked; /* CELL_ASKED: the first of its requests */
-        uint64_t sender;       /* CELL_RECEIVED */
-    };
-    enum cell_state state;
-};
-
-struct partial {
-    struct list node; /* in open while it is wanted and has a free block */
-    uint32_t piece;
-    uint32_t block_count;
-    uint32_t free_count;
-    uint32_t asked_count;
-    uint32_t first_free; /* the first free block; block_count when there is none */
-    bool wanted;
-    bool kept; /* stays started though nothing of it is asked or received: it failed */
-    bool parole;
-    uint64_t parole_key; /* whose piece it is; 0: nobody's yet */
-    uint64_t excluded[REQUEST_EXCLUDED_MAX];
-    uint32_t excluded_count;
-    struct bitset received;
-    struct cell cells[];
-};
-
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 int requests_init(struct requests *r, const struct layout *layout, struct picker *picker,
                   uint32_t partial_max)
 {
-    ASSERT(partial_max > 0 && partial_max <= LIMIT_PARTIAL_PIECES);
-    ASSERT(layout->piece_count == picker->piece_count);
-    *r = (struct requests){
-        .layout = layout, .picker = picker, .partial_max = partial_max, .serial = 1};
-    list_init(&r->open);
+    *r = (struct requests){.picker = picker, .serial = 1};
     list_init(&r->requesters);
     list_init(&r->spare);
-    r->slot_of = calloc(layout->piece_count ? layout->piece_count : 1, sizeof *r->slot_of);
-    r->partials = calloc(partial_max, sizeof *r->partials);
-    r->free_slots = calloc(partial_max, sizeof *r->free_slots);
-    if (!r->slot_of || !r->partials || !r->free_slots) {
-        requests_deinit(r);
-        return SPATE_ENOMEM;
-    }
-    for (uint32_t i = 0; i < partial_max; i++) {
-        r->free_slots[i] = (uint16_t)(partial_max - 1 - i);
-    }
-    return 0;
-}
-
-static void partial_free(struct partial *p)
-{
-    bitset_deinit(&p->received);
-    free(p);
+    return partials_init(&r->partials, layout, picker, partial_max);
 }
 
 void requests_deinit(struct requests *r)
 {
     ASSERT(r->outstanding == 0);
-    for (uint32_t i = 0; r->partials && i < r->partial_max; i++) {
-        if (r->partials[i]) {
-            partial_free(r->partials[i]);
-        }
-    }
+    partials_deinit(&r->partials);
     while (!list_empty(&r->spare)) {
         free(list_entry(list_pop_front(&r->spare), struct request, node));
     }
-    free(r->slot_of);
-    free(r->partials);
-    free(r->free_slots);
-    r->slot_of = NULL;
-    r->partials = NULL;
-    r->free_slots = NULL;
-    r->partial_count = 0;
 }
 
 void requester_init(struct requester *q, uint32_t reqq, int64_t now_ns)
@@ -128,102 +69,12 @@ void requester_set_reqq(struct requester *q, uint32_t reqq)
     q->reqq = reqq ? reqq : 250;
 }
 
-/* ---- pieces ---------------------------------------------------------------------------------- */
-
-static struct partial *partial_of(const struct requests *r, uint32_t piece)
-{
-    if (piece >= r->layout->piece_count || r->slot_of[piece] == 0) {
-        return NULL;
-    }
-    return r->partials[r->slot_of[piece] - 1];
-}
-
-/* The piece leaves the picker: it is started. NULL and *error. */
-static struct partial *start(struct requests *r, uint32_t piece, int *error)
-{
-    if (r->partial_count == r->partial_max) {
-        *error = SPATE_ELIMIT;
-        return NULL;
-    }
-    uint32_t blocks = layout_block_count(r->layout, piece);
-    struct partial *p = calloc(1, sizeof *p + (size_t)blocks * sizeof p->cells[0]);
-    if (!p || bitset_init(&p->received, blocks)) {
-        free(p);
-        *error = SPATE_ENOMEM;
-        return NULL;
-    }
-    p->piece = piece;
-    p->block_count = p->free_count = blocks;
-    p->wanted = picker_is_candidate(r->picker, piece);
-    list_init(&p->node);
-    picker_want(r->picker, piece, false);
-    uint16_t slot = r->free_slots[r->partial_max - ++r->partial_count];
-    r->partials[slot] = p;
-    r->slot_of[piece] = (uint16_t)(slot + 1);
-    return p;
-}
-
-/* Nothing is asked of it. */
-static void forget_piece(struct requests *r, struct partial *p)
-{
-    ASSERT(p->asked_count == 0);
-    uint16_t slot = (uint16_t)(r->slot_of[p->piece] - 1);
-    r->slot_of[p->piece] = 0;
-    r->partials[slot] = NULL;
-    r->free_slots[r->partial_max - r->partial_count--] = slot;
-    list_remove(&p->node);
-    partial_free(p);
-}
-
-/* Its place in the open list after a change. */
-static void reopen(struct requests *r, struct partial *p)
-{
-    bool open = p->wanted && p->free_count > 0;
-    if (open && !list_linked(&p->node)) {
-        list_push_back(&r->open, &p->node);
-    } else if (!open) {
-        list_remove(&p->node);
-    }
-}
-
-/* Gives a piece of which we have and expect nothing back to the picker; otherwise finds its place.
- */
-static void settle(struct requests *r, struct partial *p)
-{
-    if (p->free_count == p->block_count && !p->kept) {
-        uint32_t piece = p->piece;
-        bool wanted = p->wanted;
-        forget_piece(r, p);
-        picker_want(r->picker, piece, wanted);
-        return;
-    }
-    reopen(r, p);
-}
-
-static void cell_make_free(struct partial *p, uint32_t index)
-{
-    p->cells[index].asked = NULL;
-    p->cells[index].state = CELL_FREE;
-    p->free_count++;
-    if (index < p->first_free) {
-        p->first_free = index;
-    }
-}
-
-/* Its first free block has been taken, maybe. */
-static void find_first_free(struct partial *p)
-{
-    while (p->first_free < p->block_count && p->cells[p->first_free].state != CELL_FREE) {
-        p->first_free++;
-    }
-}
-
 /* ---- requests -------------------------------------------------------------------------------- */
 
 static struct request *find_request(const struct requests *r, const struct requester *q,
                                     struct block b)
 {
-    struct partial *p = partial_of(r, b.piece);
+    struct partial *p = partials_get(&r->partials, b.piece);
     uint32_t index = b.offset / BLOCK_BYTES;
     if (!p || b.offset % BLOCK_BYTES || index >= p->block_count ||
         p->cells[index].state != CELL_ASKED) {
@@ -234,13 +85,6 @@ static struct request *find_request(const struct requests *r, const struct reque
         request = request->other;
     }
     return request;
-}
-
-static struct block block_at(const struct requests *r, uint32_t piece, uint32_t index)
-{
-    uint32_t offset = index * BLOCK_BYTES;
-    uint32_t left = layout_piece_length(r->layout, piece) - offset;
-    return (struct block){piece, offset, left < BLOCK_BYTES ? left : BLOCK_BYTES};
 }
 
 /* Takes a request out of its cell and its owner's list; the block is free when it was the last. */
@@ -257,7 +101,7 @@ static void forget_request(struct requests *r, struct request *request)
     } else {
         q->sole--;
         p->asked_count--;
-        cell_make_free(p, request->index);
+        partial_make_free(p, request->index);
     }
     q->outstanding--;
     q->copies -= request->copy;
@@ -299,8 +143,8 @@ static bool ask(struct requests *r, struct requester *q, struct partial *p, uint
         p->free_count--;
         p->asked_count++;
         q->sole++;
-        find_first_free(p);
-        reopen(r, p);
+        partial_find_free(p);
+        partials_reopen(&r->partials, p);
     }
     if (q->outstanding == 0) {
         q->progress_ns = now_ns;
@@ -322,7 +166,7 @@ static struct request *oldest_of(const struct requester *q)
 
 static bool peer_has(const struct requests *r, const struct bitset *has, uint32_t piece)
 {
-    return !has || (has->count == r->layout->piece_count && bitset_get(has, piece));
+    return !has || (has->count == r->partials.layout->piece_count && bitset_get(has, piece));
 }
 
 static bool is_excluded(const struct partial *p, uint64_t key)
@@ -353,14 +197,15 @@ static bool take(struct requests *r, struct requester *q, struct partial *p, int
     uint32_t index = p->first_free;
     bool starts = p->free_count == p->block_count;
     if (!ask(r, q, p, index, now_ns)) {
-        settle(r, p);
+        partials_settle(&r->partials, p);
         return false;
     }
     if (p->parole) {
         p->parole_key = q->key;
     }
     q->piece = p->piece;
-    *out = (struct request_choice){.block = block_at(r, p->piece, index), .starts_piece = starts};
+    *out = (struct request_choice){.block = partials_block(&r->partials, p->piece, index),
+                                   .starts_piece = starts};
     return true;
 }
 
@@ -369,7 +214,7 @@ static struct partial *choose_open(const struct requests *r, const struct reques
                                    const struct bitset *has, bool sequential)
 {
     struct partial *best = NULL;
-    list_for_each (node, &r->open) {
+    list_for_each (node, &r->partials.open) {
         struct partial *p = list_entry(node, struct partial, node);
         if (!peer_has(r, has, p->piece) || !may_take(p, q, false)) {
             continue;
@@ -384,7 +229,7 @@ static struct partial *choose_open(const struct requests *r, const struct reques
 static struct partial *choose_suspect(const struct requests *r, const struct requester *q,
                                       const struct bitset *has)
 {
-    list_for_each (node, &r->open) {
+    list_for_each (node, &r->partials.open) {
         struct partial *p = list_entry(node, struct partial, node);
         if (peer_has(r, has, p->piece) && may_take(p, q, true)) {
             return p;
@@ -464,7 +309,7 @@ static bool copy_from_slowest(struct requests *r, struct requester *q, const str
         q->retry_ns = now_ns + pause;
         return false;
     }
-    struct block block = block_at(r, best->partial->piece, best->index);
+    struct block block = partials_block(&r->partials, best->partial->piece, best->index);
     if (!ask(r, q, best->partial, best->index, now_ns)) {
         return false;
     }
@@ -477,14 +322,14 @@ bool requests_next(struct requests *r, struct requester *q, const struct bitset 
 {
     q->recent_ns = now_ns;
     q->retry_ns = INT64_MAX;
-    struct partial *p = q->piece == PICKER_NONE ? NULL : partial_of(r, q->piece);
+    struct partial *p = q->piece == PICKER_NONE ? NULL : partials_get(&r->partials, q->piece);
     if (!p || !list_linked(&p->node) || !peer_has(r, has, p->piece) || !may_take(p, q, false)) {
         p = choose_open(r, q, has, sequential);
     }
-    if (!p && may_start && r->partial_count < r->partial_max) {
+    if (!p && may_start && r->partials.count < r->partials.max) {
         uint32_t piece = picker_pick(r->picker, has, sequential);
         int error;
-        p = piece == PICKER_NONE ? NULL : start(r, piece, &error);
+        p = piece == PICKER_NONE ? NULL : partials_start(&r->partials, piece, &error);
     }
     if (!p) {
         p = choose_suspect(r, q, has);
@@ -492,7 +337,7 @@ bool requests_next(struct requests *r, struct requester *q, const struct bitset 
     if (p) {
         return take(r, q, p, now_ns, out);
     }
-    bool nothing_unasked = list_empty(&r->open) && picker_candidates(r->picker) == 0;
+    bool nothing_unasked = list_empty(&r->partials.open) && picker_candidates(r->picker) == 0;
     return nothing_unasked && copy_from_slowest(r, q, has, now_ns, out);
 }
 
@@ -502,17 +347,17 @@ bool requests_next_from(struct requests *r, struct requester *q, const struct bi
 {
     q->recent_ns = now_ns;
     for (uint32_t i = 0; i < count; i++) {
-        struct partial *p = partial_of(r, pieces[i]);
+        struct partial *p = partials_get(&r->partials, pieces[i]);
         if (p && list_linked(&p->node) && peer_has(r, has, p->piece) && may_take(p, q, false)) {
             return take(r, q, p, now_ns, out);
         }
     }
-    if (!may_start || r->partial_count == r->partial_max) {
+    if (!may_start || r->partials.count == r->partials.max) {
         return false;
     }
     uint32_t piece = picker_pick_among(r->picker, has, pieces, count);
     int error;
-    struct partial *p = piece == PICKER_NONE ? NULL : start(r, piece, &error);
+    struct partial *p = piece == PICKER_NONE ? NULL : partials_start(&r->partials, piece, &error);
     return p && take(r, q, p, now_ns, out);
 }
 
@@ -533,20 +378,32 @@ uint32_t requests_room(const struct requests *r, const struct requester *q, int6
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-enum request_verdict requests_on_block(struct requests *r, struct requester *q, struct block b,
-                                       int64_t now_ns, struct requester **also,
-                                       uint32_t *also_count)
+static void on_sign_of_life(struct requester *q, int64_t now_ns)
 {
-    *also_count = 0;
     q->recent_ns = q->progress_ns = now_ns;
     q->rejects = 0;
     if (q->snubbed) {
         q->snubbed = false;
         pipeline_restart(&q->pipeline, now_ns);
     }
+}
+
+void requests_on_late(struct requests *r, struct requester *q, uint32_t bytes, int64_t now_ns)
+{
+    (void)r;
+    on_sign_of_life(q, now_ns);
+    pipeline_on_stray(&q->pipeline, bytes);
+}
+
+enum request_verdict requests_on_block(struct requests *r, struct requester *q, struct block b,
+                                       int64_t now_ns, struct requester **also,
+                                       uint32_t *also_count)
+{
+    *also_count = 0;
+    on_sign_of_life(q, now_ns);
     struct request *request = find_request(r, q, b);
-    if (!request || !block_equals(b, block_at(r, b.piece, request->index))) {
-        const struct partial *p = partial_of(r, b.piece);
+    if (!request || !block_equals(b, partials_block(&r->partials, b.piece, request->index))) {
+        const struct partial *p = partials_get(&r->partials, b.piece);
         uint32_t index = b.offset / BLOCK_BYTES;
         pipeline_on_stray(&q->pipeline, b.length);
         bool there = p && index < p->block_count ? p->cells[index].state == CELL_RECEIVED : false;
@@ -567,9 +424,9 @@ enum request_verdict requests_on_block(struct requests *r, struct requester *q, 
     }
     p->cells[index] = (struct cell){.sender = q->key, .state = CELL_RECEIVED};
     p->free_count--;
-    find_first_free(p);
+    partial_find_free(p);
     bitset_set(&p->received, index);
-    reopen(r, p);
+    partials_reopen(&r->partials, p);
     return REQUEST_WANTED;
 }
 
@@ -593,7 +450,7 @@ void requests_on_reject(struct requests *r, struct requester *q, struct block b)
         struct partial *p = request->partial;
         count_reject(r, q, request);
         forget_request(r, request);
-        settle(r, p);
+        partials_settle(&r->partials, p);
     }
 }
 
@@ -603,14 +460,14 @@ void requests_undo(struct requests *r, struct requester *q, struct block b)
     if (request) {
         struct partial *p = request->partial;
         forget_request(r, request);
-        settle(r, p);
+        partials_settle(&r->partials, p);
     }
 }
 
 /* q does not work on its piece any more; one on parole may be taken over. */
 static void leave_piece(struct requests *r, struct requester *q)
 {
-    list_for_each (node, &r->open) {
+    list_for_each (node, &r->partials.open) {
         struct partial *p = list_entry(node, struct partial, node);
         if (p->parole && p->parole_key == q->key) {
             p->parole_key = 0;
@@ -626,7 +483,7 @@ uint32_t requests_release(struct requests *r, struct requester *q)
         struct request *request = oldest_of(q);
         struct partial *p = request->partial;
         forget_request(r, request);
-        settle(r, p);
+        partials_settle(&r->partials, p);
         released++;
     }
     leave_piece(r, q);
@@ -637,27 +494,28 @@ uint32_t requests_release(struct requests *r, struct requester *q)
 
 void requests_want(struct requests *r, uint32_t piece, bool wanted)
 {
-    struct partial *p = partial_of(r, piece);
+    struct partial *p = partials_get(&r->partials, piece);
     if (!p) {
         picker_want(r->picker, piece, wanted);
         return;
     }
     p->wanted = wanted;
-    reopen(r, p);
+    partials_reopen(&r->partials, p);
 }
 
 int requests_restore(struct requests *r, uint32_t piece, const struct bitset *blocks)
 {
-    struct partial *p = partial_of(r, piece);
+    struct partial *p = partials_get(&r->partials, piece);
     int error = 0;
-    if (piece >= r->layout->piece_count || blocks->count != layout_block_count(r->layout, piece)) {
+    if (piece >= r->partials.layout->piece_count ||
+        blocks->count != layout_block_count(r->partials.layout, piece)) {
         return SPATE_EINVAL;
     }
     if (!p && blocks->ones == 0) {
         return 0;
     }
     if (!p) {
-        p = start(r, piece, &error);
+        p = partials_start(&r->partials, piece, &error);
         if (!p) {
             return error;
         }
@@ -670,65 +528,65 @@ int requests_restore(struct requests *r, uint32_t piece, const struct bitset *bl
             bitset_set(&p->received, i);
         } else if (!there && p->cells[i].state == CELL_RECEIVED) {
             bitset_clear(&p->received, i);
-            cell_make_free(p, i);
+            partial_make_free(p, i);
         }
     }
-    find_first_free(p);
-    settle(r, p);
+    partial_find_free(p);
+    partials_settle(&r->partials, p);
     return 0;
 }
 
 void requests_on_piece_failed(struct requests *r, uint32_t piece, bool refetch_all)
 {
-    struct partial *p = partial_of(r, piece);
+    struct partial *p = partials_get(&r->partials, piece);
     if (!p) {
         return;
     }
     for (uint32_t i = 0; i < p->block_count; i++) {
         if (p->cells[i].state == CELL_RECEIVED) {
-            cell_make_free(p, i);
+            partial_make_free(p, i);
         }
     }
     bitset_empty(&p->received);
     p->kept = refetch_all;
     p->parole = p->parole && refetch_all;
-    settle(r, p);
+    partials_settle(&r->partials, p);
 }
 
 void requests_on_piece_done(struct requests *r, uint32_t piece)
 {
-    struct partial *p = partial_of(r, piece);
+    struct partial *p = partials_get(&r->partials, piece);
     for (uint32_t i = 0; p && i < p->block_count; i++) {
         while (p->cells[i].state == CELL_ASKED) {
             forget_request(r, p->cells[i].asked);
         }
     }
     if (p) {
-        forget_piece(r, p);
+        partials_forget(&r->partials, p);
     }
 }
 
 bool requests_piece_is_started(const struct requests *r, uint32_t piece)
 {
-    return partial_of(r, piece) != NULL;
+    return partials_get(&r->partials, piece) != NULL;
 }
 
 bool requests_piece_is_complete(const struct requests *r, uint32_t piece)
 {
-    const struct partial *p = partial_of(r, piece);
+    const struct partial *p = partials_get(&r->partials, piece);
     return p && bitset_full(&p->received);
 }
 
 const struct bitset *requests_partial_blocks(const struct requests *r, uint32_t piece)
 {
-    const struct partial *p = partial_of(r, piece);
+    const struct partial *p = partials_get(&r->partials, piece);
     return p ? &p->received : NULL;
 }
 
 uint32_t requests_each(const struct requests *r, uint32_t *cursor)
 {
-    while (*cursor < r->partial_max) {
-        const struct partial *p = r->partials[(*cursor)++];
+    while (*cursor < r->partials.max) {
+        const struct partial *p = r->partials.slots[(*cursor)++];
         if (p) {
             return p->piece;
         }
@@ -738,7 +596,7 @@ uint32_t requests_each(const struct requests *r, uint32_t *cursor)
 
 uint64_t requests_block_sender(const struct requests *r, uint32_t piece, uint32_t block_index)
 {
-    const struct partial *p = partial_of(r, piece);
+    const struct partial *p = partials_get(&r->partials, piece);
     if (!p || block_index >= p->block_count || p->cells[block_index].state != CELL_RECEIVED) {
         return 0;
     }
@@ -748,13 +606,13 @@ uint64_t requests_block_sender(const struct requests *r, uint32_t piece, uint32_
 int requests_set_parole(struct requests *r, uint32_t piece, uint64_t sender,
                         const uint64_t *excluded, uint32_t excluded_count)
 {
-    struct partial *p = partial_of(r, piece);
-    if (piece >= r->layout->piece_count) {
+    struct partial *p = partials_get(&r->partials, piece);
+    if (piece >= r->partials.layout->piece_count) {
         return SPATE_EINVAL;
     }
     if (!p) {
         int error;
-        p = start(r, piece, &error);
+        p = partials_start(&r->partials, piece, &error);
         if (!p) {
             return error;
         }
@@ -765,7 +623,7 @@ int requests_set_parole(struct requests *r, uint32_t piece, uint64_t sender,
     for (uint32_t i = 0; i < excluded_count && i < REQUEST_EXCLUDED_MAX; i++) {
         p->excluded[p->excluded_count++] = excluded[i];
     }
-    reopen(r, p);
+    partials_reopen(&r->partials, p);
     return 0;
 }
 
@@ -822,9 +680,9 @@ uint32_t requests_expire(struct requests *r, struct requester *q, int64_t now_ns
         }
         struct request *request = oldest_of(q);
         struct partial *p = request->partial;
-        out[count++] = block_at(r, p->piece, request->index);
+        out[count++] = partials_block(&r->partials, p->piece, request->index);
         forget_request(r, request);
-        settle(r, p);
+        partials_settle(&r->partials, p);
     }
     if (count > 0 && q->snubbed) {
         leave_piece(r, q);
@@ -834,39 +692,18 @@ uint32_t requests_expire(struct requests *r, struct requester *q, int64_t now_ns
 
 /* ---- consistency ----------------------------------------------------------------------------- */
 
-static bool partial_is_consistent(const struct requests *r, const struct partial *p)
+static bool owners_are_consistent(const struct partial *p, uint32_t index)
 {
-    uint32_t free_count = 0, asked = 0, received = 0;
-    bool open = false;
-    for (uint32_t i = 0; i < p->block_count; i++) {
-        const struct cell *cell = &p->cells[i];
-        free_count += cell->state == CELL_FREE;
-        asked += cell->state == CELL_ASKED;
-        received += cell->state == CELL_RECEIVED;
-        if ((cell->state == CELL_FREE && i < p->first_free) ||
-            (cell->state != CELL_FREE && i == p->first_free) ||
-            (cell->state == CELL_RECEIVED) != bitset_get(&p->received, i)) {
-            return false;
-        }
-        uint32_t owners = 0;
-        const struct request *request = cell->state == CELL_ASKED ? cell->asked : NULL;
-        for (; request; request = request->other) {
-            if (request->partial != p || request->index != i || ++owners > REQUEST_OWNERS_MAX ||
-                (request->other && request->other->owner == request->owner)) {
-                return false;
-            }
-        }
-        if ((cell->state == CELL_ASKED) != (owners > 0)) {
+    uint32_t owners = 0;
+    const struct cell *cell = &p->cells[index];
+    const struct request *request = cell->state == CELL_ASKED ? cell->asked : NULL;
+    for (; request; request = request->other) {
+        if (request->partial != p || request->index != index || ++owners > REQUEST_OWNERS_MAX ||
+            (request->other && request->other->owner == request->owner)) {
             return false;
         }
     }
-    list_for_each (node, &r->open) {
-        open |= node == &p->node;
-    }
-    return p->block_count == layout_block_count(r->layout, p->piece) &&
-           free_count == p->free_count && asked == p->asked_count && received == p->received.ones &&
-           open == (p->wanted && p->free_count > 0) && !picker_is_candidate(r->picker, p->piece) &&
-           (p->kept || p->free_count < p->block_count) && (p->kept || !p->parole);
+    return (cell->state == CELL_ASKED) == (owners > 0);
 }
 
 static bool requester_is_consistent(const struct requests *r, const struct requester *q)
@@ -892,20 +729,15 @@ static bool requester_is_consistent(const struct requests *r, const struct reque
 
 bool requests_is_consistent(const struct requests *r)
 {
-    uint32_t started = 0;
-    uint64_t outstanding = 0, requests_of_pieces = 0;
-    for (uint32_t i = 0; i < r->layout->piece_count; i++) {
-        const struct partial *p = partial_of(r, i);
-        if (!p) {
-            continue;
-        }
-        started++;
-        if (p->piece != i || !partial_is_consistent(r, p)) {
-            return false;
-        }
-        for (uint32_t j = 0; j < p->block_count; j++) {
+    uint64_t outstanding = 0, of_pieces = 0;
+    for (uint32_t i = 0; i < r->partials.layout->piece_count; i++) {
+        const struct partial *p = partials_get(&r->partials, i);
+        for (uint32_t j = 0; p && j < p->block_count; j++) {
+            if (!owners_are_consistent(p, j)) {
+                return false;
+            }
             if (p->cells[j].state == CELL_ASKED) {
-                requests_of_pieces += p->cells[j].asked->other ? 2 : 1;
+                of_pieces += p->cells[j].asked->other ? 2 : 1;
             }
         }
     }
@@ -916,6 +748,6 @@ bool requests_is_consistent(const struct requests *r)
         }
         outstanding += q->outstanding;
     }
-    return started == r->partial_count && outstanding == r->outstanding &&
-           outstanding == requests_of_pieces;
+    return partials_is_consistent(&r->partials) && outstanding == r->outstanding &&
+           outstanding == of_pieces;
 }

@@ -15,13 +15,14 @@
 #include "base/block.h"
 #include "base/list.h"
 #include "codec/layout.h"
+#include "swarm/partials.h"
 #include "swarm/picker.h"
 #include "swarm/pipeline.h"
 
 enum {
-    REQUEST_OWNERS_MAX = 2,    /* peers that are asked for the same block */
-    REQUEST_COPIES_MAX = 16,   /* endgame copies outstanding at one peer */
-    REQUEST_EXCLUDED_MAX = 16, /* suspects remembered for a piece on parole */
+    REQUEST_OWNERS_MAX = 2,  /* peers that are asked for the same block */
+    REQUEST_COPIES_MAX = 16, /* endgame copies outstanding at one peer */
+    REQUEST_EXCLUDED_MAX = PARTIAL_EXCLUDED_MAX,
 };
 
 /* A peer as one who is asked. The first group may be read (key: written) by the connection. */
@@ -48,22 +49,13 @@ struct requester {
     uint64_t lost_serial;     /* requests before this one are being taken away */
 };
 
-struct request; /* one question to one peer */
-struct partial; /* a started piece */
-
 struct requests {
-    const struct layout *layout;
     struct picker *picker;
-    uint32_t partial_max;
-    uint32_t partial_count;
-    uint16_t *slot_of;         /* by piece: 1 + index in partials, 0: not started */
-    struct partial **partials; /* partial_max entries, NULL where free */
-    uint16_t *free_slots;      /* a stack */
-    struct list open;          /* partials that have a free block */
-    struct list requesters;    /* those with something outstanding */
-    struct list spare;         /* requests to be used again */
-    uint64_t serial;           /* of the next request */
-    uint64_t outstanding;      /* requests at all peers */
+    struct partials partials;
+    struct list requesters; /* those with something outstanding */
+    struct list spare;      /* requests to be used again */
+    uint64_t serial;        /* of the next request */
+    uint64_t outstanding;   /* requests at all peers */
 };
 
 struct request_choice {
@@ -113,6 +105,8 @@ enum request_verdict {
 enum request_verdict requests_on_block(struct requests *, struct requester *, struct block,
                                        int64_t now_ns, struct requester **also,
                                        uint32_t *also_count);
+/* Bytes of a block that this peer is not asked for any more and that lie nowhere: it is alive. */
+void requests_on_late(struct requests *, struct requester *, uint32_t bytes, int64_t now_ns);
 /* The peer will not send it. */
 void requests_on_reject(struct requests *, struct requester *, struct block);
 /* We did not ask for it after all. */

@@ -4,11 +4,11 @@
  *
  * Commandments:
  *   - To an address that never completed a handshake with us one attempt in 10 minutes, to an IP
- * address whatever the port 3 in an hour, over all torrents together.
+ *     address whatever the port 3 in an hour, over all torrents together.
  *   - What makes a refusal is never forgotten to make room: when the table is full of fresh
- * attempts, nobody new is dialled.
- *   - Proof is of the IP address; what was proven may be forgotten, which only makes it a stranger
- * again. */
+ *     attempts, nobody new is dialled.
+ *   - Proof is of the IP address; what was proven may be forgotten, which only makes it a
+ *     stranger again. */
 #include "swarm/strangers.h"
 
 #include "base/limits.h"
@@ -157,6 +157,29 @@ bool strangers_dial(struct strangers *s, const struct addr *address, int64_t now
     list_remove(&stranger->node);
     list_push_back(&s->unproven, &stranger->node);
     return true;
+}
+
+void strangers_undo(struct strangers *s, const struct addr *address)
+{
+    struct stranger *stranger = find(s, address);
+    if (!stranger || stranger->proven || stranger->attempt_count == 0 ||
+        stranger->attempts[stranger->attempt_count - 1].port != address->port) {
+        return;
+    }
+    stranger->attempt_count--;
+    if (stranger->attempt_count == 0) {
+        forget(s, stranger);
+        return;
+    }
+    /* The list is in the order of the youngest attempts: its place is further to the front. */
+    int64_t at_ns = youngest_ns(stranger);
+    struct list *before = stranger->node.prev;
+    while (before != &s->unproven &&
+           youngest_ns(list_entry(before, struct stranger, node)) > at_ns) {
+        before = before->prev;
+    }
+    list_remove(&stranger->node);
+    list_insert_between(&stranger->node, before, before->next);
 }
 
 void strangers_on_proven(struct strangers *s, const struct addr *address)

@@ -24,6 +24,8 @@ void strangers_deinit(struct strangers *);
  * to ask again. An address once in 10 minutes, an IP address (all ports) 3 times an hour; when the
  * table is full of attempts younger than that, nobody new. */
 bool strangers_dial(struct strangers *, const struct addr *, int64_t now_ns, int64_t *retry_ns);
+/* The attempt that was just counted was not made. */
+void strangers_undo(struct strangers *, const struct addr *);
 /* A handshake with it completed. */
 void strangers_on_proven(struct strangers *, const struct addr *);
 bool strangers_is_proven(const struct strangers *, const struct addr *);

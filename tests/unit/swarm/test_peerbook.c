@@ -222,6 +222,7 @@ static void many_peers_behind_one_address_are_dialled_once_one_is_proven(void **
         first = dialled++ == 0 ? a : first;
     }
     assert_int_equal(dialled, 3);
+    strangers_on_proven(&s, &first); /* the session knows already */
     peerbook_on_connected(&b, &first, S);
     assert_true(peerbook_is_consistent(&b));
     while (peerbook_next(&b, S, &a)) {
@@ -230,6 +231,39 @@ static void many_peers_behind_one_address_are_dialled_once_one_is_proven(void **
     assert_int_equal(dialled, 10);
     peerbook_deinit(&b);
     strangers_deinit(&s);
+}
+
+static void a_dial_that_was_not_made_is_no_failure(void **state)
+{
+    (void)state;
+    struct peerbook b;
+    struct strangers s;
+    strangers_init(&s, seed);
+    peerbook_init(&b, &s, 1);
+    add(&b, 1, PEER_SOURCE_TRACKER);
+    struct addr a = next(&b, S);
+    peerbook_undo(&b, &a, 5 * S);
+    assert_int_equal(peerbook_deadline(&b, S), 5 * S);
+    a = next(&b, 5 * S);
+    peerbook_on_failed(&b, &a, 5 * S);
+    assert_true(peerbook_deadline(&b, 5 * S) <= (5 + 900 * 5 / 4) * S);
+    peerbook_deinit(&b);
+    strangers_deinit(&s);
+}
+
+static void the_loser_of_two_crossing_connections_is_no_failure(void **state)
+{
+    (void)state;
+    struct peerbook b;
+    peerbook_init(&b, NULL, 1);
+    add(&b, 1, PEER_SOURCE_TRACKER);
+    struct addr a = next(&b, S);
+    peerbook_on_connected(&b, &a, 2 * S); /* it came to us meanwhile */
+    peerbook_on_failed(&b, &a, 3 * S);    /* ours was closed as the second */
+    assert_int_equal(peerbook_deadline(&b, 3 * S), INT64_MAX);
+    peerbook_on_closed(&b, &a, 500 * S);
+    assert_true(peerbook_deadline(&b, 500 * S) <= 540 * S);
+    peerbook_deinit(&b);
 }
 
 static void a_ban_is_of_the_ip_address_and_ends(void **state)
@@ -403,6 +437,8 @@ int main(void)
         cmocka_unit_test(a_connection_that_ends_at_once_is_a_failure),
         cmocka_unit_test(a_victim_named_in_many_torrents_gets_few_attempts),
         cmocka_unit_test(many_peers_behind_one_address_are_dialled_once_one_is_proven),
+        cmocka_unit_test(a_dial_that_was_not_made_is_no_failure),
+        cmocka_unit_test(the_loser_of_two_crossing_connections_is_no_failure),
         cmocka_unit_test(a_ban_is_of_the_ip_address_and_ends),
         cmocka_unit_test(bans_are_bounded),
         cmocka_unit_test(a_seed_does_not_dial_seeds),

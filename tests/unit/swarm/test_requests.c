@@ -410,6 +410,9 @@ static void a_silent_peer_gives_everything_back_and_is_snubbed(void **state)
 
     struct request_choice choice = next(&w, &a, deadline);
     assert_int_equal(requests_room(&w.requests, &a, deadline), 0);
+    requests_on_late(&w.requests, &a, BLOCK_BYTES, deadline + MS);
+    assert_false(a.snubbed);
+    a.snubbed = true;
     assert_int_equal(deliver(&w, &a, choice.block, deadline + S), REQUEST_WANTED);
     assert_false(a.snubbed);
     assert_int_equal(requests_room(&w.requests, &a, deadline + S), PIPELINE_START);
@@ -887,7 +890,7 @@ static void any_swarm_finishes_every_piece_once(void **state)
         copies += m->copies;
         snubs += m->snubs;
         failures += m->failures;
-        assert_int_equal(m->w.requests.partial_count, 0);
+        assert_int_equal(m->w.requests.partials.count, 0);
         end(&m->w);
     }
     /* the model did meet what it is about */

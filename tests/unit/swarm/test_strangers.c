@@ -102,6 +102,30 @@ static void a_proven_address_is_no_stranger_on_any_port(void **state)
     strangers_deinit(&s);
 }
 
+static void an_attempt_that_was_not_made_does_not_count(void **state)
+{
+    (void)state;
+    struct strangers s;
+    struct addr a = host(1, 6881), b = host(2, 6881), other_port = host(1, 6882);
+    int64_t retry;
+    strangers_init(&s, seed);
+    strangers_undo(&s, &a);
+    assert_true(strangers_dial(&s, &a, S, &retry));
+    strangers_undo(&s, &other_port);
+    assert_false(strangers_dial(&s, &a, S, &retry));
+    strangers_undo(&s, &a);
+    assert_int_equal(s.unproven_count, 0);
+    assert_true(strangers_dial(&s, &a, S, &retry));
+    assert_true(strangers_dial(&s, &b, 2 * S, &retry));
+    assert_true(strangers_dial(&s, &other_port, 3 * S, &retry));
+    strangers_undo(&s, &other_port);
+    assert_true(strangers_is_consistent(&s));
+    assert_false(strangers_dial(&s, &a, 3 * S, &retry));
+    assert_true(strangers_dial(&s, &other_port, 3 * S, &retry));
+    assert_true(strangers_is_consistent(&s));
+    strangers_deinit(&s);
+}
+
 static void a_full_table_refuses_rather_than_forgets(void **state)
 {
     (void)state;
@@ -137,6 +161,7 @@ int main(void)
         cmocka_unit_test(an_ip_address_gets_three_attempts_an_hour_whatever_the_port),
         cmocka_unit_test(a_silent_victim_gets_at_most_three_an_hour_from_many_torrents),
         cmocka_unit_test(a_proven_address_is_no_stranger_on_any_port),
+        cmocka_unit_test(an_attempt_that_was_not_made_does_not_count),
         cmocka_unit_test(a_full_table_refuses_rather_than_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
