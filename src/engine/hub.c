@@ -62,17 +62,17 @@ void hub_deinit(struct hub *hub)
         }
         command_destroy(command);
     }
-    size_t cursor = 0;
-    struct view *view;
-    while ((view = map_each(&hub->views, &cursor))) {
-        view_destroy(view);
-    }
     struct list *node;
-    while ((node = list_pop_front(&hub->events))) { /* removed ones, kept for their last event */
+    struct view *view;
+    while ((node = list_pop_front(&hub->events))) { /* removed ones were kept for their last event */
         view = list_entry(node, struct view, queued);
         if (view->removed) {
             view_destroy(view);
         }
+    }
+    size_t cursor = 0;
+    while ((view = map_each(&hub->views, &cursor))) {
+        view_destroy(view);
     }
     map_deinit(&hub->views);
     map_deinit(&hub->ids);
