@@ -29,6 +29,9 @@ static struct arena_block *grow(struct arena *a, size_t size)
     if (capacity < size) {
         capacity = size;
     }
+    if (capacity > SIZE_MAX - sizeof(struct arena_block)) {
+        return NULL;
+    }
     struct arena_block *block = malloc(sizeof *block + capacity);
     if (!block) {
         return NULL;
