@@ -141,9 +141,9 @@ static int64_t pause_ns(struct peerbook *b, const struct peerbook_entry *e)
     } else {
         seconds = n < FAILURES_MAX ? STRANGER_PAUSE_S << n : STRANGER_LONG_S;
     }
-    int64_t pause = seconds * NS_PER_S;
-    return pause +
-           (int64_t)((double)(pause / 4) * (double)(dice_next(&b->dice) >> 40) / 16777216.0);
+    /* In milliseconds, so that a quarter of the longest fits the dice. */
+    uint32_t quarter_ms = (uint32_t)(seconds * 250);
+    return seconds * NS_PER_S + dice_below(&b->dice, quarter_ms) * (NS_PER_S / 1000);
 }
 
 static struct peerbook_entry *find(const struct peerbook *b, const struct addr *address)
