@@ -83,6 +83,15 @@ static int describe(struct io_uv_target *target, const char **why)
     return rc;
 }
 
+/* libcurl takes one to three slashes; which of them begin the path then differs from client to client. */
+static bool begins_plainly(const char *url)
+{
+    const char *after = strncasecmp(url, "http://", 7) == 0    ? url + 7
+                        : strncasecmp(url, "https://", 8) == 0 ? url + 8
+                                                               : NULL;
+    return after && *after != '/';
+}
+
 int io_uv_target_parse(struct io_uv_target *out, const char *url, const char **why)
 {
     *out = (struct io_uv_target){.url = NULL};
@@ -91,6 +100,9 @@ int io_uv_target_parse(struct io_uv_target *out, const char *url, const char **w
     }
     if (has_control(url, false)) {
         return refuse(why, SPATE_EURL, "the URL contains a space or a control character");
+    }
+    if (!begins_plainly(url)) {
+        return refuse(why, SPATE_EURL, "the URL does not begin with http:// or https://");
     }
     out->url = curl_url();
     if (!out->url) {
