@@ -289,10 +289,8 @@ static void on_identified(struct swarm_peer *sp)
     sp->identified = true;
     sp->connected_ns = swarm_now(s);
     strangers_on_proven(&s->settings.env->strangers, &sp->conn->address);
-    if (!sp->conn->peer.incoming) {
-        s->dialling--;
-        peerbook_on_connected(&s->peerbook, &sp->conn->address, swarm_now(s));
-    }
+    s->dialling -= !sp->conn->peer.incoming;
+    peerbook_on_connected(&s->peerbook, &sp->conn->address, swarm_now(s));
     introduce(sp);
     swarm_rechoke_soon(s);
     swarm_dial_soon(s);
@@ -595,7 +593,9 @@ void swarm_close(struct swarm *s)
 
 void swarm_add_peer(struct swarm *s, const struct addr *address, enum peer_source source)
 {
-    if (peerbook_add(&s->peerbook, address, source, swarm_now(s)) >= 0) {
+    bool allowed = source == PEER_SOURCE_USER || s->settings.env->settings.value.allow_local ||
+                   !addr_is_loopback(address);
+    if (allowed && peerbook_add(&s->peerbook, address, source, swarm_now(s)) >= 0) {
         swarm_dial_soon(s);
     }
 }

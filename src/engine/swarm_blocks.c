@@ -203,7 +203,8 @@ void swarm_peer_on_block(struct swarm_peer *sp, struct block block, uint8_t *des
     struct swarm *s = sp->swarm;
     struct requester *also[REQUEST_OWNERS_MAX];
     uint32_t also_count = 0;
-    if (!destination) {
+    if (!destination) { /* late: somebody else may have been asked for it since */
+        requests_on_late(&s->requests, &sp->requester, block.length, swarm_now(s));
         count_payload(sp, block.length, true);
         return;
     }

@@ -114,7 +114,8 @@ static void on_dial_timer(struct timer *timer, int64_t now_ns)
            env->connections < env->settings.value.max_connections &&
            peerbook_next(&s->peerbook, now_ns, &address)) {
         if (!swarm_policy_connect(s, &address)) {
-            peerbook_on_failed(&s->peerbook, &address, now_ns);
+            peerbook_undo(&s->peerbook, &address, now_ns + SWARM_SLOTS_INTERVAL_NS);
+            break; /* ours or the machine's fault: not now */
         }
     }
     bool full = s->dialling >= SWARM_DIALLING_MAX || s->peer_count >= s->settings.max_peers ||
