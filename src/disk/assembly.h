@@ -14,8 +14,8 @@
 #include "codec/layout.h"
 #include "disk/store.h"
 
-struct
-    frames; /* the memory of pieces in flight of a session, in chunks of LIMIT_FRAME_CHUNK_BYTES */
+/* The memory of pieces in flight of a session, in chunks of LIMIT_FRAME_CHUNK_BYTES. */
+struct frames;
 int frames_create(uint64_t cap_bytes, struct frames **out);
 void frames_destroy(struct frames *);
 uint64_t frames_used_bytes(const struct frames *);
@@ -39,13 +39,15 @@ int assembly_create(const struct assembly_settings *, struct assembly **out);
 /* Waits for nothing: freed once its last operation has completed. Lent slots must have been returned. */
 void assembly_destroy(struct assembly *);
 
-/* Where the block's bytes go, now lent; NULL when the memory is at its cap. */
+/* Where the block's bytes go, now lent; NULL when the memory is at its cap, or while what was dropped of this
+ * piece is still under way. */
 uint8_t *assembly_slot(struct assembly *, struct block);
 /* The block is in its slot; the slot is no longer lent. */
 void assembly_received(struct assembly *, struct block);
 /* The slot is no longer lent, and the block is not in it. */
 void assembly_return(struct assembly *, struct block);
-/* May another piece be started? False while the cap is so near that started pieces might not finish. */
+/* May another piece be started? False while the cap is so near that started pieces might not finish; on_ready
+ * follows when that is over. */
 bool assembly_may_start(const struct assembly *, uint32_t piece);
 /* Blocks of a piece that lie on the disk unverified, from the resume record. */
 int assembly_restore(struct assembly *, uint32_t piece, const struct bitset *blocks);
@@ -69,9 +71,9 @@ struct assembly_event {
     uint32_t piece;
     int error;     /* BROKEN */
     uint32_t file; /* BROKEN; UINT32_MAX: none */
-    const uint64_t
-        *block_digests; /* WRITTEN and FAILED: one a block, to find who sent a bad one (only when
-                                     * asked for by assembly_want_digests, and always for FAILED) */
+    /* WRITTEN and FAILED: one a block, to find who sent a bad one (when asked for by assembly_want_digests,
+     * and always for FAILED). NULL: none. */
+    const uint64_t *block_digests;
     uint32_t block_count;
     const struct bitset *blocks; /* SPILLED: one bit a block that is on the disk */
 };

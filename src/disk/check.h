@@ -11,8 +11,10 @@ struct check_settings {
     struct store *store;
     const struct layout *layout;
     const uint8_t *piece_hashes;
-    const struct bitset *pieces;  /* which to check; copied; NULL: all */
-    uint32_t parallel;            /* pieces at a time; 0: one per worker */
+    const struct bitset *pieces; /* which to check; copied; NULL: all */
+    uint8_t *digests;  /* NULL: compare with piece_hashes; else 20 bytes a piece, where each piece's
+                                   * SHA-1 is put instead. Lives until check_destroy(), and CHECK_DONE before */
+    uint32_t parallel; /* jobs at a time; 0: a few */
     void (*on_ready)(void *user); /* an event waits; never called from inside a call */
     void *user;
 };

@@ -78,6 +78,41 @@ void store_note_fs(struct store *s, struct io_fs *fs)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Caller holds rules for writing. */
+static int learn_rules(struct store *s, struct io_fs *fs)
+{
+    int rc = 0;
+    if (!s->rules_known) {
+        store_note_fs(s, fs);
+        s->in_part = part_file_found(&s->part, fs, &rc);
+        s->part.files = s->in_part;
+        s->rules_known = rc == 0;
+    }
+    return rc;
+}
+
+int store_lock_rules(struct store *s, struct io_fs *fs, bool writing)
+{
+    int rc = 0;
+    if (!writing) {
+        pthread_rwlock_rdlock(&s->rules);
+        if (s->rules_known) {
+            return 0;
+        }
+        pthread_rwlock_unlock(&s->rules);
+    }
+    pthread_rwlock_wrlock(&s->rules);
+    rc = learn_rules(s, fs);
+    if (rc == 0 && writing) {
+        return 0;
+    }
+    pthread_rwlock_unlock(&s->rules);
+    if (rc == 0) {
+        pthread_rwlock_rdlock(&s->rules);
+    }
+    return rc;
+}
+
 void store_close_now(struct store *s, struct io_fs *fs)
 {
     open_files_close(s->open_files, fs, s);

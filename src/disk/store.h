@@ -104,9 +104,9 @@ struct store_sync {
 };
 void store_sync(struct store *, struct store_sync *);
 
-/* wanted: one byte a file. To be called before the first transfer, also with NULL, when an earlier run may
- * have left a part file. Unwanted files are not created; bytes of a newly wanted file that lie in
- * the part file move into place. Takes effect for operations submitted later. status by completion. */
+/* wanted: one byte a file. Until the first call the choice is that of the part file an earlier run left.
+ * Unwanted files are not created; bytes of a newly wanted file that lie in the part file move into place.
+ * Takes effect for operations submitted later. status by completion. */
 struct store_want {
     struct io_op op;
     struct store *store;

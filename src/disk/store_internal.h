@@ -27,6 +27,7 @@ struct store {
      * files are unwanted, which directory is the destination. */
     pthread_rwlock_t rules;
     struct io_file *destination;
+    bool rules_known; /* in_part has been read from the part file of an earlier run */
     uint8_t *in_part; /* one byte a file: its bytes go to the part file; NULL: no file's */
     struct part_file part;
 
@@ -56,6 +57,8 @@ struct store_walk {
     enum store_mode mode; /* links were followed, or not */
 };
 
+/* Takes rules for reading, or for writing, with in_part known. On failure it is not held. */
+int store_lock_rules(struct store *, struct io_fs *, bool writing);
 /* Opens the destination when it is not open; for writing it is made. Caller holds rules either way. */
 int store_open_destination(struct store *, struct io_fs *, enum store_mode);
 /* Opens it again and, when it has become another directory, forgets the files opened below the old one.

@@ -92,8 +92,11 @@ int store_run_look(struct io_op *op, struct io_fs *fs)
     struct store_look *look = list_entry(op, struct store_look, op);
     struct store *s = look->store;
     memset(look->found, 0, s->settings.file_count * sizeof *look->found);
-    pthread_rwlock_wrlock(&s->rules);
-    int rc = store_reopen_destination(s, fs, STORE_FOR_READING);
+    int rc = store_lock_rules(s, fs, true);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = store_reopen_destination(s, fs, STORE_FOR_READING);
     look->destination_exists = rc == 0;
     if (rc == SPATE_ENOENT) {
         store_close_now(s, fs);
@@ -224,8 +227,11 @@ int store_run_prepare(struct io_op *op, struct io_fs *fs)
     if (s->settings.read_only) {
         return fail(prepare, UINT32_MAX, SPATE_EROFS, "not to be written:");
     }
-    pthread_rwlock_wrlock(&s->rules);
-    int rc = prepare_all(prepare, fs);
+    int rc = store_lock_rules(s, fs, true);
+    if (rc < 0) {
+        return fail(prepare, UINT32_MAX, rc, "cannot read the part file of");
+    }
+    rc = prepare_all(prepare, fs);
     pthread_rwlock_unlock(&s->rules);
     return rc;
 }

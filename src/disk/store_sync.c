@@ -125,8 +125,10 @@ int store_run_sync(struct io_op *op, struct io_fs *fs)
 {
     struct store_sync *sync = list_entry(op, struct store_sync, op);
     struct store *s = sync->store;
-    pthread_rwlock_rdlock(&s->rules);
-    int rc = store_sync_now(s, fs, &sync->file);
-    pthread_rwlock_unlock(&s->rules);
+    int rc = store_lock_rules(s, fs, false);
+    if (rc == 0) {
+        rc = store_sync_now(s, fs, &sync->file);
+        pthread_rwlock_unlock(&s->rules);
+    }
     return rc;
 }

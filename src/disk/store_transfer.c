@@ -235,10 +235,12 @@ static int move(struct store *s, struct io_fs *fs, uint64_t offset, uint64_t len
     struct store_extents extents;
     struct extent e;
     uint64_t at;
-    int rc = 0;
     *file = UINT32_MAX;
     store_extents_init(&extents, l, offset, length);
-    pthread_rwlock_rdlock(&s->rules);
+    int rc = store_lock_rules(s, fs, false);
+    if (rc < 0) {
+        return rc;
+    }
     while (rc == 0 && store_extents_next(&extents, &e, &at)) {
         rc = move_extent(&t, &e, at);
         if (rc < 0) {

@@ -144,10 +144,7 @@ static uint8_t *new_rule(struct store *s, const uint8_t *wanted)
 static int change(struct store *s, struct io_fs *fs, struct store_want *want)
 {
     int rc = 0;
-    /* The first time the rule so far is that of an earlier run. */
-    uint8_t *found = s->in_part ? NULL : part_file_found(&s->part, fs, &rc);
-    struct change c = {
-        .store = s, .before = s->in_part ? s->in_part : found, .after = new_rule(s, want->wanted)};
+    struct change c = {.store = s, .before = s->in_part, .after = new_rule(s, want->wanted)};
     if (!c.after) {
         rc = SPATE_ENOMEM;
     }
@@ -167,7 +164,6 @@ static int change(struct store *s, struct io_fs *fs, struct store_want *want)
         free(s->in_part);
         s->in_part = c.after;
     }
-    free(found);
     return rc;
 }
 
@@ -175,9 +171,10 @@ int store_run_want(struct io_op *op, struct io_fs *fs)
 {
     struct store_want *want = list_entry(op, struct store_want, op);
     struct store *s = want->store;
-    pthread_rwlock_wrlock(&s->rules);
-    store_note_fs(s, fs);
-    int rc = change(s, fs, want);
-    pthread_rwlock_unlock(&s->rules);
+    int rc = store_lock_rules(s, fs, true);
+    if (rc == 0) {
+        rc = change(s, fs, want);
+        pthread_rwlock_unlock(&s->rules);
+    }
     return rc;
 }
