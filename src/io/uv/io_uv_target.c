@@ -189,10 +189,17 @@ static bool entry_matches(struct span entry, const char *host)
     return entry.size == host_size || host[host_size - entry.size - 1] == '.';
 }
 
+/* Reading is safe as long as the program does not change its environment meanwhile, which is the rule for
+ * every program with threads. */
+static const char *environment(const char *name)
+{
+    return getenv(name); /* NOLINT(concurrency-mt-unsafe) */
+}
+
 static bool is_exempt(const char *host)
 {
-    const char *list = getenv("no_proxy");
-    list = list ? list : getenv("NO_PROXY");
+    const char *list = environment("no_proxy");
+    list = list ? list : environment("NO_PROXY");
     while (list && *list) {
         size_t size = strcspn(list, ", ");
         if (entry_matches(span_of(list, size), host)) {
@@ -211,7 +218,7 @@ static const char *environment_proxy(bool is_https)
         {"http_proxy", "all_proxy", "ALL_PROXY", NULL},
         {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}};
     for (int i = 0; i < 4 && names[is_https][i]; i++) {
-        const char *value = getenv(names[is_https][i]);
+        const char *value = environment(names[is_https][i]);
         if (value && *value) {
             return value;
         }

@@ -225,11 +225,10 @@ static bool page_zeroes(struct web_client *c)
 {
     static uint8_t packed[1 << 20];
     char head[200];
-    int literals = 0, megabytes = 0;
+    char *at = strchr(c->target + 1, '/');
     bool chunked = strncmp(c->target, "/zeroes-chunked", 15) == 0;
-    if (sscanf(strchr(c->target + 1, '/'), "/%d/%d", &literals, &megabytes) != 2) {
-        return false;
-    }
+    int literals = (int)strtol(at + 1, &at, 10);
+    long megabytes = strtol(at + 1, NULL, 10);
     memset(packed, 0, sizeof packed);
     size_t size = pack_zeroes(packed, (size_t)megabytes * 4000, literals);
     if (chunked) {
@@ -857,6 +856,7 @@ static void a_proxy_is_asked_and_nobody_else(void **state)
 
     /* From the environment, with its exceptions. */
     snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", net.local.port);
+    /* NOLINTBEGIN(concurrency-mt-unsafe): the servers' threads do not look at it */
     setenv("http_proxy", proxy, 1);
     assert_int_equal(outcome_by_proxy(io, NULL, "http://elsewhere.test/env"), 0);
     assert_true(web_server_saw(&net.local, "GET http://elsewhere.test/env HTTP"));
@@ -875,6 +875,7 @@ static void a_proxy_is_asked_and_nobody_else(void **state)
     setenv("ALL_PROXY", proxy, 1);
     assert_int_equal(outcome_by_proxy(io, NULL, "http://elsewhere.test/env"), 0);
     unsetenv("ALL_PROXY");
+    /* NOLINTEND(concurrency-mt-unsafe) */
     io_uv_destroy(io);
 }
 
