@@ -166,20 +166,19 @@ int tracker_http_announce_url(struct span announce_url, const struct tracker_ann
 int tracker_http_scrape_url(struct span announce_url, const uint8_t info_hash[20], char *out,
                             size_t size)
 {
-    struct span path = announce_url;
-    struct span rest = announce_url;
-    path = split(&rest, '#');
-    rest = path;
-    path = split(&rest, '?');
-    size_t last = path.size;
-    while (last > 0 && path.bytes[last - 1] != '/') {
+    struct url parts;
+    if (url_parse(&parts, announce_url, NULL) < 0) {
+        return SPATE_EURL;
+    }
+    size_t last = parts.path.size;
+    while (last > 0 && parts.path.bytes[last - 1] != '/') {
         last--;
     }
-    struct span name = span_slice(path, last, path.size);
     size_t word = strlen("announce");
-    if (!span_equals(span_slice(name, 0, word), span_text("announce"))) {
+    if (!span_equals(span_slice(parts.path, last, word), span_text("announce"))) {
         return SPATE_EUNSUPPORTED;
     }
+    last += (size_t)(parts.path.bytes - announce_url.bytes);
     uint8_t url[LIMIT_URL_BYTES];
     struct writer scrape = writer_over(url, sizeof url);
     writer_span(&scrape, span_slice(announce_url, 0, last));

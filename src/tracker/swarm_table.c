@@ -92,8 +92,7 @@ static struct peer_set *set_of(struct swarm_peer *p)
     return &p->swarm->sets[p->address.family == ADDR_V6][p->seed];
 }
 
-/* ---- sets ---------------------------------------------------------------------------------------
- */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 static void set_put(struct peer_set *s, uint32_t place, struct swarm_peer *p)
 {
@@ -129,8 +128,7 @@ static void set_remove(struct peer_set *s, struct swarm_peer *p)
     set_put(s, p->place, s->peers[s->count]);
 }
 
-/* ---- swarms -------------------------------------------------------------------------------------
- */
+/* ---- swarms ---------------------------------------------------------------------------------- */
 
 static void source_release(struct swarm_table *t, struct swarm_source *s)
 {
@@ -239,7 +237,7 @@ static struct swarm_source *source_take(struct swarm_table *t, const struct addr
     uint8_t key[SOURCE_KEY_BYTES];
     make_source_key(a, key);
     struct swarm_source *s = map_get(&t->sources, key);
-    if (s && s->count >= t->settings.max_source_peers) {
+    if ((s ? s->count : 0) >= t->settings.max_source_peers) {
         *status = SPATE_ELIMIT;
         return NULL;
     }
@@ -319,8 +317,7 @@ static int set_seed(struct swarm_peer *p, bool seed)
     return 0;
 }
 
-/* ---- announces ----------------------------------------------------------------------------------
- */
+/* ---- announces ------------------------------------------------------------------------------- */
 
 static void count_up(const struct swarm *s, struct swarm_counts *out)
 {

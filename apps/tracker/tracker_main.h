@@ -1,0 +1,9 @@
+/* spate tracker: a basic tracker, UDP and HTTP in front of one table in memory. */
+#ifndef TRACKER_TRACKER_MAIN_H
+#define TRACKER_TRACKER_MAIN_H
+
+/* argv[0] is the name to show in messages. Runs until SIGINT or SIGTERM; returns the exit code of
+ * the program: 0; 1: it could not do its work; 2: the arguments are wrong. */
+int tracker_main(int argc, char **argv);
+
+#endif
