@@ -1,0 +1,21 @@
+/* Simulated workers: lanes that jobs queue for. */
+#ifndef IO_SIM_IO_SIM_WORK_H
+#define IO_SIM_IO_SIM_WORK_H
+
+#include "io/sim/io_sim_world.h"
+
+struct io_sim_lane {
+    struct io_sim_event event; /* the job begins, or ends */
+    struct io_sim_pool *pool;
+    struct io_op *op; /* NULL: the lane is free */
+    bool begun;
+};
+
+void io_sim_work_init(struct io_sim_host *);
+void io_sim_work_deinit(struct io_sim_host *);
+void io_sim_work_submit(struct io_sim_host *, enum io_pool, struct io_op *);
+/* Takes back what has not begun. */
+void io_sim_work_cancel(struct io_sim_host *, struct io_op *);
+void io_sim_work_cancel_all(struct io_sim_host *);
+
+#endif
