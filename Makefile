@@ -50,6 +50,6 @@ fmt:
 	@sh scripts/sources.sh | xargs clang-format -i
 
 clean:
-	rm -rf $(BUILD) build-check build-fuzz
+	rm -rf $(BUILD) build-check build-fuzz build-fixtures
 
 .PHONY: all demo check fresh-check fuzz bench install fmt clean

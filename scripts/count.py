@@ -3,7 +3,7 @@
     count.py PASSED FAILED testlog.json...
 
 PASSED and FAILED are what the caller counted itself (builds and linters). A program that reports its
-cases (cmocka's text, or TAP) counts case by case; any other is one test. A program that failed without
+cases (cmocka's text, TAP, or Python's unittest) counts case by case; any other is one test. A program that failed without
 naming a failed case (a crash, a leak, a time-out) is one failure more. A log that is absent is a failure:
 nothing ran where something should have. With CI=true a skipped test is a failure.
 """
@@ -21,6 +21,7 @@ CASES = [
     (re.compile(r"^ok \d+\b(.*# SKIP.*)$", re.M), "skipped"),
     (re.compile(r"^not ok \d+\b(.*)$", re.M), "failed"),
 ]
+UNITTEST = re.compile(r"^Ran (\d+) tests? in .*\n\n(?:OK|FAILED)(.*)$", re.M)
 
 
 def cases_of(test):
@@ -32,6 +33,13 @@ def cases_of(test):
     # cmocka names failed cases twice, in place and in its summary.
     found["passed"] -= found["failed"]
     counts = {kind: len(names) for kind, names in found.items()}
+    for ran, said in UNITTEST.findall(text):
+        amounts = {word: int(amount) for word, amount in re.findall(r"(\w+)=(\d+)", said)}
+        failed = amounts.get("failures", 0) + amounts.get("errors", 0)
+        skipped = amounts.get("skipped", 0)
+        counts["passed"] += max(int(ran) - failed - skipped, 0)
+        counts["failed"] += failed
+        counts["skipped"] += skipped
     result = test["result"]
     if result == "SKIP":
         counts["skipped"] = max(counts["skipped"], 1)
