@@ -26,18 +26,18 @@ struct announce_settings {
     struct io *io;
     struct announce_udp *udp;
     const struct log *log;
-    spate_torrent torrent;      /* for log entries */
-    const uint8_t *info_hash;   /* 20 bytes */
-    const uint8_t *peer_id;     /* 20 bytes */
-    uint32_t key;               /* stable over the torrent's life (BEP 7) */
-    uint64_t random_seed;       /* for shuffling tiers and jitter */
-    uint16_t port;              /* that we listen on */
+    spate_torrent torrent;    /* for log entries */
+    const uint8_t *info_hash; /* 20 bytes */
+    const uint8_t *peer_id;   /* 20 bytes */
+    uint32_t key;             /* stable over the torrent's life (BEP 7) */
+    uint64_t random_seed;     /* for shuffling tiers and jitter */
+    uint16_t port;            /* that we listen on */
     const struct io_bind *bind;
     const char *user_agent, *proxy, *ca_cert;
     bool allow_private;
-    bool use_v4, use_v6;        /* which families we have */
+    bool use_v4, use_v6; /* which families we have */
     const struct metainfo_tracker *trackers;
-    uint32_t tracker_count;     /* the torrent's, in tiers (BEP 12) */
+    uint32_t tracker_count; /* the torrent's, in tiers (BEP 12) */
 };
 
 int announce_create(const struct announce_settings *, struct announce_owner, struct announce **out);
@@ -67,7 +67,8 @@ const char *announce_message(const struct announce *);
 int64_t announce_next_s(const struct announce *);
 
 /* The UDP side of a session. send hands one datagram to the session's socket of the peer's family. */
-int announce_udp_create(struct io *, int (*send)(void *user, const struct addr *to, struct span bytes),
+int announce_udp_create(struct io *,
+                        int (*send)(void *user, const struct addr *to, struct span bytes),
                         void *user, struct announce_udp **out);
 void announce_udp_destroy(struct announce_udp *);
 /* True when the datagram was an answer to a UDP tracker conversation of ours. */

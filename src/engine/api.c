@@ -138,12 +138,14 @@ int spate_session_create(const struct spate_settings *settings, spate_session **
         failed = start_thread(s);
         if (failed) {
             close_session(s);
-            session_destroy(s->session);
             error_set(error, failed, 0, "cannot start a thread");
         }
     }
     if (failed) {
         io_uv_destroy(s->io);
+        if (s->session) {
+            session_destroy(s->session);
+        }
         free(s);
         return failed;
     }
@@ -163,8 +165,8 @@ void spate_session_close(spate_session *s)
     } else {
         close_session(s);
     }
-    session_destroy(s->session);
     io_uv_destroy(s->io);
+    session_destroy(s->session);
     free(s);
 }
 

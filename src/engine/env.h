@@ -6,6 +6,7 @@
 #include "base/rate.h"
 #include "crypto/chacha.h"
 #include "disk/assembly.h"
+#include "disk/open_files.h"
 #include "disk/resume.h"
 #include "engine/announce.h"
 #include "engine/bandwidth.h"
@@ -24,6 +25,7 @@ struct env {
     struct turn turn;
     struct bucket down, up; /* of the whole session */
     struct frames *frames;
+    struct open_files *open_files; /* of payload, one maximum for all torrents */
     struct resume *resume;
     struct announce_udp *udp_trackers;
     struct strangers strangers;

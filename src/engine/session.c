@@ -461,6 +461,9 @@ static int create_env(struct session *s, struct io *io, const struct spate_setti
     }
     failed = frames_create(env->settings.value.frame_bytes, &env->frames);
     if (!failed) {
+        failed = open_files_create(LIMIT_OPEN_FILES, &env->open_files);
+    }
+    if (!failed) {
         failed = announce_udp_create(io, send_datagram, s, &env->udp_trackers);
     }
     if (failed) {
@@ -551,6 +554,8 @@ static void wind_up(struct session *s)
     }
     s->closing = true;
     close_sockets(s);
+    announce_udp_destroy(s->env.udp_trackers);
+    s->env.udp_trackers = NULL;
     io_cancel(s->env.io, &s->wake_op);
     timers_close(&s->env.timers);
     turn_close(&s->env.turn);
@@ -582,6 +587,7 @@ void session_destroy(struct session *s)
     if (env->frames) {
         frames_destroy(env->frames);
     }
+    open_files_destroy(env->open_files);
     if (env->io) {
         strangers_deinit(&env->strangers);
     }

@@ -37,10 +37,11 @@ int session_create(struct io *, const struct spate_settings *, bool with_event_f
                    struct session **out, struct spate_error *);
 /* Begins to end: torrents record and say goodbye, connections close. */
 void session_close(struct session *);
-/* Nothing is under way any more: session_destroy() may be called. */
+/* Nothing is under way any more: io may be ended, then session_destroy() called. */
 bool session_closed(struct session *);
 /* What is slow (trackers, flushing) is given up. */
 void session_hurry(struct session *);
+/* After io has ended: files that torrents had open may still be on their way to be closed before. */
 void session_destroy(struct session *);
 
 /* The same as spate_torrent_add: any thread. */

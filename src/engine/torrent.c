@@ -131,9 +131,22 @@ static void on_flushed(void *user)
     }
 }
 
+/* Nobody needs its files: they cost descriptors, of which there are fewer than torrents. */
+static void rest(struct torrent *t)
+{
+    if (t->store) {
+        store_close_files(t->store);
+    }
+}
+
 static void on_swarm_change(void *user, uint32_t changed)
 {
-    torrent_touch(user, changed);
+    struct torrent *t = user;
+    if ((changed & SPATE_CHANGED_PEERS) && t->swarm && t->swarm->peer_count == 0 &&
+        t->swarm->seeding) {
+        rest(t);
+    }
+    torrent_touch(t, changed);
 }
 
 static void on_tracker_peers(void *user, const struct addr *peers, uint32_t count)
@@ -246,6 +259,9 @@ void torrent_on_ready(struct torrent *t)
         return;
     }
     t->phase = TORRENT_ACTIVE;
+    if (t->swarm->seeding) {
+        rest(t);
+    }
     t->complete_told = pieces_is_durable(&t->pieces);
     if (t->swarm->seeding) {
         t->completed_announced = true; /* it was complete before: nothing to tell */
@@ -352,6 +368,7 @@ static void step(struct turn_work *work)
             }
             torrent_begin(t);
         } else {
+            rest(t);
             torrent_publish(t, SPATE_CHANGED_STATE);
         }
     }

@@ -44,6 +44,7 @@ static int open_store(struct torrent *t)
         resume_part_path(t->env->resume, t->metainfo->info_hash, t->options->save_path);
     const struct store_settings settings = {
         .io = t->env->io,
+        .open_files = t->env->open_files,
         .layout = t->layout,
         .paths = t->paths,
         .file_count = t->metainfo->file_count,

@@ -64,11 +64,11 @@ void torrent_recount(struct torrent *t)
 
 static uint32_t state_of(const struct torrent *t)
 {
-    if (t->error) {
-        return SPATE_STATE_ERROR;
-    }
     if (!t->want_running) {
         return SPATE_STATE_PAUSED;
+    }
+    if (t->error) {
+        return SPATE_STATE_ERROR;
     }
     switch (t->phase) {
     case TORRENT_CHECKING:
@@ -186,8 +186,11 @@ void torrent_publish(struct torrent *t, uint32_t changed)
     changed |= t->changed;
     t->changed = 0;
     pthread_mutex_lock(&t->hub->lock);
-    if (status.state != t->view->status.state) {
+    if (status.state != t->view->status.state || status.error != t->view->status.error ||
+        t->view->status.size == 0) {
         changed |= SPATE_CHANGED_STATE;
+    } else {
+        changed &= ~(uint32_t)SPATE_CHANGED_STATE; /* nobody is woken for what he knows */
     }
     t->view->status = status;
     fill_peers(t, t->view);
