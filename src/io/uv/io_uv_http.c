@@ -11,7 +11,6 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "io/uv/io_uv_net.h"
-#include "io/uv/io_uv_sigpipe.h"
 #include "io/uv/io_uv_target.h"
 
 #include <errno.h>
@@ -54,132 +53,16 @@ struct transfer {
     char curl_text[CURL_ERROR_SIZE];
 };
 
-/* One of libcurl's sockets. */
-struct web_socket {
-    struct io_uv_watch watch;
-    struct io_uv_http *owner;
-    curl_socket_t fd;
-};
-
 static void start_waiting(struct io_uv_http *);
-static void hop_on_done(struct transfer *, CURLcode);
-
-/* ---- libcurl on our loop --------------------------------------------------------------------- */
-
-static void call_curl(struct io_uv_http *h, curl_socket_t fd, int events)
-{
-    struct io_uv_sigpipe held;
-    CURLMsg *message;
-    int running, left;
-    io_uv_sigpipe_hold(&held);
-    curl_multi_socket_action(h->multi, fd, events, &running);
-    io_uv_sigpipe_release(&held);
-    while ((message = curl_multi_info_read(h->multi, &left))) {
-        char *t = NULL;
-        if (message->msg == CURLMSG_DONE) {
-            CURLcode result = message->data.result;
-            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
-            hop_on_done((struct transfer *)(void *)t, result);
-        }
-    }
-}
-
-static void http_on_timer(struct io_op *op, int status)
-{
-    struct io_uv_http *h = list_entry(op, struct io_uv_http, timer);
-    if (status == 0) {
-        call_curl(h, CURL_SOCKET_TIMEOUT, 0);
-    }
-}
-
-static int http_on_timer_wanted(CURLM *multi, long timeout_ms, void *data)
-{
-    struct io_uv_http *h = data;
-    (void)multi;
-    io_uv_loop_forget(h->loop, &h->timer);
-    if (timeout_ms >= 0 && !h->loop->ending) {
-        int64_t in_ns = (int64_t)timeout_ms * 1000000;
-        io_uv_loop_timer(h->loop, &h->timer, io_uv_loop_read_clock(h->loop) + in_ns);
-    }
-    return 0;
-}
-
-static void web_socket_on_ready(struct io_uv_watch *w, int events)
-{
-    struct web_socket *s = list_entry(w, struct web_socket, watch);
-    call_curl(s->owner, s->fd,
-              ((events & IO_READABLE) ? CURL_CSELECT_IN : 0) |
-                  ((events & IO_WRITABLE) ? CURL_CSELECT_OUT : 0));
-}
-
-static void web_socket_on_closed(struct io_uv_watch *w)
-{
-    free(list_entry(w, struct web_socket, watch));
-}
-
-static int http_on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *known)
-{
-    struct io_uv_http *h = data;
-    struct web_socket *s = known;
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (s) {
-            curl_multi_assign(h->multi, fd, NULL);
-            io_uv_watch_close(&s->watch);
-        }
-        return 0;
-    }
-    if (!s) {
-        s = calloc(1, sizeof *s);
-        if (!s || io_uv_watch_init(&s->watch, h->loop, fd) < 0) {
-            free(s);
-            return 0; /* the request then ends at its deadline */
-        }
-        s->watch.ready = web_socket_on_ready;
-        s->watch.closed = web_socket_on_closed;
-        s->owner = h;
-        s->fd = fd;
-        curl_multi_assign(h->multi, fd, s);
-    }
-    io_uv_watch_want(&s->watch, ((what & CURL_POLL_IN) ? IO_READABLE : 0) |
-                                    ((what & CURL_POLL_OUT) ? IO_WRITABLE : 0));
-    return 0;
-}
-
-/* libcurl counts its users and, built as Debian builds it, does so under a lock. */
-static int start_curl(struct io_uv_http *h)
-{
-    if (h->multi) {
-        return 0;
-    }
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        return SPATE_ENOMEM;
-    }
-    h->multi = curl_multi_init();
-    if (!h->multi) {
-        curl_global_cleanup();
-        return SPATE_ENOMEM;
-    }
-    h->timer.done = http_on_timer;
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, http_on_socket);
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, http_on_timer_wanted);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    return 0;
-}
 
 /* ---- the end of a transfer ------------------------------------------------------------------- */
 
 /* Lets go of what belongs to one hop. */
 static void end_hop(struct transfer *t)
 {
-    struct io_uv_sigpipe held;
     io_uv_names_forget(t->owner->names, &t->resolve);
     if (t->easy) {
-        io_uv_sigpipe_hold(&held);
-        curl_multi_remove_handle(t->owner->multi, t->easy);
-        curl_easy_cleanup(t->easy);
-        io_uv_sigpipe_release(&held);
+        io_uv_curl_remove(&t->owner->curl, t->easy);
         t->easy = NULL;
     }
     curl_slist_free_all(t->pins);
@@ -464,7 +347,7 @@ static void hop_on_resolved(struct io_op *op, int status)
     t->pins = make_pins(t);
     t->easy = curl_easy_init();
     if (!t->pins || !t->easy || !set_options(t->easy, t) ||
-        curl_multi_add_handle(t->owner->multi, t->easy) != CURLM_OK) {
+        io_uv_curl_add(&t->owner->curl, t->easy) < 0) {
         transfer_fail(t, SPATE_ENOMEM, "out of memory");
     }
 }
@@ -560,8 +443,11 @@ static bool follow(struct transfer *t, long status)
     return true;
 }
 
-static void hop_on_done(struct transfer *t, CURLcode result)
+static void hop_on_done(CURL *easy, CURLcode result)
 {
+    char *private = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+    struct transfer *t = (struct transfer *)(void *)private;
     struct io_http *http = t->http;
     char *type = NULL;
     long status = 0;
@@ -597,7 +483,7 @@ static void transfer_start(struct transfer *t)
     list_push_back(&t->owner->running, &t->link);
     t->owner->running_count++;
     t->running = true;
-    int rc = start_curl(t->owner);
+    int rc = io_uv_curl_start(&t->owner->curl);
     if (rc < 0) {
         transfer_fail(t, rc, "libcurl could not be started");
         return;
@@ -663,7 +549,6 @@ void io_uv_http_cancel_all(struct io_uv_http *h)
     while ((link = list_first(&h->waiting)) || (link = list_first(&h->running))) {
         io_uv_http_cancel(h, &list_entry(link, struct transfer, link)->http->op);
     }
-    io_uv_loop_forget(h->loop, &h->timer);
 }
 
 void io_uv_http_init(struct io_uv_http *h, struct io_uv_loop *loop, struct io_uv_names *names)
@@ -672,17 +557,11 @@ void io_uv_http_init(struct io_uv_http *h, struct io_uv_loop *loop, struct io_uv
     h->names = names;
     list_init(&h->waiting);
     list_init(&h->running);
+    io_uv_curl_init(&h->curl, loop, hop_on_done);
 }
 
 void io_uv_http_deinit(struct io_uv_http *h)
 {
     ASSERT(list_empty(&h->running) && list_empty(&h->waiting));
-    if (h->multi) {
-        struct io_uv_sigpipe held;
-        io_uv_sigpipe_hold(&held);
-        curl_multi_cleanup(h->multi);
-        io_uv_sigpipe_release(&held);
-        h->multi = NULL;
-        curl_global_cleanup();
-    }
+    io_uv_curl_deinit(&h->curl);
 }

@@ -2,16 +2,14 @@
 #ifndef IO_UV_IO_UV_HTTP_H
 #define IO_UV_IO_UV_HTTP_H
 
+#include "io/uv/io_uv_curl.h"
 #include "io/uv/io_uv_loop.h"
 #include "io/uv/io_uv_names.h"
-
-#include <curl/curl.h>
 
 struct io_uv_http {
     struct io_uv_loop *loop;
     struct io_uv_names *names;
-    CURLM *multi;        /* NULL until the first request */
-    struct io_op timer;  /* when libcurl wants to be called */
+    struct io_uv_curl curl;
     struct list waiting; /* of transfers, for their turn */
     struct list running;
     unsigned running_count; /* at most LIMIT_HTTP_CONCURRENT */
