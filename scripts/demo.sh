@@ -94,8 +94,11 @@ for _ in $(seq 100); do
     sleep 0.2
 done
 
-echo "demo: two seeds and a tracker are running; downloading, limited to $rate a second so that there is"
-echo "      something to see"
+limited=
+if [ "$rate" != 0 ]; then
+    limited="limited to $rate a second so that there is something to see"
+fi
+echo "demo: a tracker and two seeds are running; now spate get${limited:+, $limited}"
 echo
 begin=$(date +%s%N)
 status=0
@@ -117,7 +120,7 @@ for pid in "${seeds[@]}"; do
     wait "$pid" || true
 done
 
-python3 - "$begin" "$end" "$directory" <<'PYTHON'
+python3 - "$begin" "$end" "$directory" "$limited" <<'PYTHON'
 import json, os, sys
 begin, end, directory = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 size = count = 0
@@ -136,7 +139,7 @@ seconds = (end - begin) / 1e9
 print("demo: summary")
 print(f"  size         {size / 2**20:.1f} MiB in {count} files, every byte compared")
 print(f"  time         {seconds:.1f} s")
-print(f"  rate         {size / 2**20 / seconds:.1f} MiB/s")
+print(f"  rate         {size / 2**20 / seconds:.1f} MiB/s" + (f", {sys.argv[4]}" if sys.argv[4] else ""))
 total = sum(uploaded) or 1
 for seed, part in zip("AB", uploaded):
     print(f"  from seed {seed}  {part / 2**20:.1f} MiB ({100 * part / total:.0f} %)")
