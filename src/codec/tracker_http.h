@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "codec/tracker.h"
 
-/* ---- the client's requests ---- */
+/* ---- the client's requests ------------------------------------------------------------------- */
 
 /* The URL to get: the announce URL, its own query kept, and our parameters behind it. tracker_id
  * may be empty. Terminates out. SPATE_EURL when the announce URL's query sets parameters of ours,
@@ -18,7 +18,7 @@ int tracker_http_announce_url(struct span announce_url, const struct tracker_ann
 int tracker_http_scrape_url(struct span announce_url, const uint8_t info_hash[20], char *out,
                             size_t size);
 
-/* ---- the client reads ---- */
+/* ---- the client reads ------------------------------------------------------------------------ */
 
 /* The answer to an announce; writes up to max peers (those that are literal addresses). A refusal
  * is a parsed answer with failure set. SPATE_ETRACKER with *error filled when it is no tracker's
@@ -30,7 +30,7 @@ int tracker_http_parse_answer(struct tracker_answer *, struct span body, struct 
 int tracker_http_parse_scrape(struct tracker_counts *, struct span *failure, struct span body,
                               const uint8_t info_hash[20], struct spate_error *error);
 
-/* ---- the server reads ---- */
+/* ---- the server reads ------------------------------------------------------------------------ */
 
 struct tracker_http_request {
     struct tracker_announce announce;
@@ -48,7 +48,7 @@ int tracker_http_parse_announce(struct tracker_http_request *, struct span query
 int tracker_http_parse_scrape_query(struct span query, uint8_t *out, uint32_t max,
                                     struct spate_error *error);
 
-/* ---- the server writes: a full writer is left failed ---- */
+/* ---- the server writes: a full writer is left failed ----------------------------------------- */
 
 struct tracker_http_peer {
     struct addr address;

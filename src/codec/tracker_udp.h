@@ -22,7 +22,7 @@ enum tracker_udp_action {
     TRACKER_UDP_ERROR = 3, /* answers only */
 };
 
-/* ---- the client writes; a full writer is left failed ---- */
+/* ---- the client writes; a full writer is left failed ----------------------------------------- */
 
 void tracker_udp_write_connect(struct writer *, uint32_t transaction_id);
 /* url_data: path and query of the tracker's URL (BEP 41); empty writes no option. */
@@ -32,7 +32,7 @@ void tracker_udp_write_announce(struct writer *, uint64_t connection_id, uint32_
 void tracker_udp_write_scrape(struct writer *, uint64_t connection_id, uint32_t transaction_id,
                               const uint8_t *info_hashes, uint32_t count);
 
-/* ---- the client reads ---- */
+/* ---- the client reads ------------------------------------------------------------------------ */
 
 /* Any answer, as far as its action goes. The caller compares transaction_id with its own and action
  * with what it asked. */
@@ -57,7 +57,7 @@ uint32_t tracker_udp_peers(const struct tracker_udp_answer *, enum addr_family f
 bool tracker_udp_counts(const struct tracker_udp_answer *, uint32_t index,
                         struct tracker_counts *out);
 
-/* ---- the server reads ---- */
+/* ---- the server reads ------------------------------------------------------------------------ */
 
 struct tracker_udp_request {
     enum tracker_udp_action action; /* CONNECT, ANNOUNCE, SCRAPE */
@@ -74,7 +74,7 @@ bool tracker_udp_parse_request(struct tracker_udp_request *, struct span bytes);
  * none or it does not fit or the options are cut off. */
 size_t tracker_udp_url_data(struct span options, char *out, size_t size);
 
-/* ---- the server writes ---- */
+/* ---- the server writes ----------------------------------------------------------------------- */
 
 void tracker_udp_write_connected(struct writer *, uint32_t transaction_id, uint64_t connection_id);
 /* The peers follow as compact entries (addr_compact). */

@@ -61,17 +61,23 @@ static struct connection *find_connection(struct announce_udp *u, const struct a
     return NULL;
 }
 
+void announce_udp_forget(struct announce_udp *u, const struct addr *peer)
+{
+    struct connection *c = find_connection(u, peer);
+    if (c) {
+        *c = (struct connection){.id = 0};
+    }
+}
+
 /* Keeps what the conversation knows of its connection, in the place of the oldest when all are
  * taken. */
 static void keep_connection(struct announce_udp *u, const struct udp_tracker *t)
 {
-    struct connection *c = find_connection(u, &t->peer);
     if (!t->connected) {
-        if (c) {
-            *c = (struct connection){.id = 0};
-        }
+        announce_udp_forget(u, &t->peer);
         return;
     }
+    struct connection *c = find_connection(u, &t->peer);
     for (uint32_t i = 0; !c && i < LIMIT_TRACKER_CONNECTIONS; i++) {
         c = u->connections[i].peer.family == ADDR_NONE ? &u->connections[i] : NULL;
     }

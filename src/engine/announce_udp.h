@@ -22,5 +22,7 @@ struct announce_udp_talk {
 int announce_udp_begin(struct announce_udp *, struct announce_udp_talk *);
 /* Harmless on a talk that never began (zeroed). */
 void announce_udp_end(struct announce_udp *, struct announce_udp_talk *);
+/* An address that is silent may have forgotten its connection id: the next talk asks for another. */
+void announce_udp_forget(struct announce_udp *, const struct addr *peer);
 
 #endif

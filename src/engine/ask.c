@@ -222,6 +222,7 @@ void ask_wake(struct ask *ask, int64_t now_ns)
 {
     if (now_ns >= ask_deadline(ask) &&
         udp_tracker_wake(&ask->talk.tracker, now_ns) == UDP_TRACKER_SILENT) {
+        announce_udp_forget(ask->udp, &ask->talk.tracker.peer);
         fail(ask, SPATE_ETIMEDOUT, ANNOUNCER_SILENCE, span_text("it does not answer"));
     }
 }
