@@ -27,6 +27,7 @@ mkdir -p "$logs"
 started=$SECONDS
 lint_passed=0
 lint_failed=0
+launcher=() # what the tests run under
 counted=() # testlog.json files, read for the closing line
 
 # stage NAME COMMAND...: runs it with its output in a log, prints its line, and the log when it failed.
@@ -78,7 +79,7 @@ tests()
     base=${name//[^a-z0-9]/-}
     rm -f "$dir/meson-logs/$base.json"
     counted+=("$dir/meson-logs/$base.json")
-    stage "$name" meson test -C "$dir" --no-rebuild --logbase "$base" --print-errorlogs "$@"
+    stage "$name" "${launcher[@]}" meson test -C "$dir" --no-rebuild --logbase "$base" --print-errorlogs "$@"
 }
 
 # has SUITE DIRECTORY: whether any test is in it (meson calls it an error to run none).
@@ -159,7 +160,7 @@ if wants asan; then
     # Every report ends the test, undefined behaviour included.
     if lint 'asan+ubsan build' build "$root/asan" -Dtests=true -Db_sanitize=address,undefined \
         -Dc_args=-fno-sanitize-recover=all; then
-        export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1
+        export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1
         export UBSAN_OPTIONS=print_stacktrace=1
         tests 'asan+ubsan tests' "$root/asan" --no-suite symbols --no-suite structure \
             --no-suite fuzz-smoke --timeout-multiplier 4
@@ -170,7 +171,7 @@ fi
 if wants tsan; then
     # The thread sanitizer wants its own place in memory, which full address randomisation denies it.
     if lint 'tsan build' build "$root/tsan" -Dtests=true -Db_sanitize=thread; then
-        export TSAN_OPTIONS=suppressions=$PWD/scripts/tsan.supp:halt_on_error=0:second_deadlock_stack=1
+        export TSAN_OPTIONS=suppressions=$PWD/scripts/tsan.supp:allocator_may_return_null=1
         threads=()
         for suite in port api threads; do
             if has "$suite" "$root/tsan"; then
@@ -178,8 +179,9 @@ if wants tsan; then
             fi
         done
         if [ ${#threads[@]} -gt 0 ]; then
-            tests 'tsan tests' "$root/tsan" "${threads[@]}" --timeout-multiplier 6 \
-                --wrapper 'setarch -R'
+            launcher=(setarch -R)
+            tests 'tsan tests' "$root/tsan" "${threads[@]}" --timeout-multiplier 6
+            launcher=()
         else
             echo 'tsan tests: no tests'
             lint_failed=$((lint_failed + 1))
