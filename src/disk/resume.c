@@ -33,8 +33,8 @@ struct resume {
 
 struct resume_lock {
     struct io_op op;
-    struct io *io;
-    struct io_file *file;
+    struct io_fs *fs;
+    struct io_file *file; /* NULL: without a directory nothing is locked */
 };
 
 /* ---- the database ----------------------------------------------------------------------------- */
@@ -103,18 +103,25 @@ static int make_schema(sqlite3 *db)
     return failed ? failed : ended;
 }
 
+/* A database of an unknown version is not touched. */
 static int configure(sqlite3 *db)
 {
     int version = 0;
     sqlite3_busy_timeout(db, RESUME_BUSY_MS);
-    int failed = execute(db, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA");
+    int failed = execute(db, "PRAGMA synchronous=EXTRA");
     if (!failed) {
         failed = schema_version(db, &version);
     }
-    if (failed || version == RESUME_SCHEMA_VERSION) {
-        return failed;
+    if (!failed && version != 0 && version != RESUME_SCHEMA_VERSION) {
+        failed = SPATE_EUNSUPPORTED;
     }
-    return make_schema(db);
+    if (!failed) {
+        failed = execute(db, "PRAGMA journal_mode=DELETE");
+    }
+    if (!failed && version == 0) {
+        failed = make_schema(db);
+    }
+    return failed;
 }
 
 static int open_database(struct resume *r, struct io_fs *fs)
@@ -135,78 +142,32 @@ static int open_database(struct resume *r, struct io_fs *fs)
     return failed;
 }
 
+/* What lies in it decides what is written where: nobody else may have a hand in it. */
 static int open_directory(struct resume *r, struct io_fs *fs, struct io_file **out)
 {
-    return io_fs_open_path(
+    struct io_stat stat;
+    int failed = io_fs_open_path(
         fs, r->directory,
         IO_OPEN_READ | IO_OPEN_CREATE | IO_OPEN_DIRECTORY | IO_OPEN_PRIVATE | IO_OPEN_FOLLOW, out);
-}
-
-/* Renames the damaged database and its journal; what was remembered can be looked at, and is not believed. */
-static int set_aside(struct resume *r, struct io_fs *fs)
-{
-    struct io_file *directory;
-    char name[64];
-    int failed = open_directory(r, fs, &directory);
     if (failed) {
         return failed;
     }
-    failed = SPATE_EEXIST;
-    for (int i = 1; failed == SPATE_EEXIST && i <= RESUME_ASIDE_MAX; i++) {
-        struct io_stat stat;
-        snprintf(name, sizeof name, RESUME_DATABASE ".damaged-%d", i);
-        if (io_fs_stat_at(fs, directory, name, &stat) == SPATE_ENOENT) {
-            failed = io_fs_rename(fs, directory, RESUME_DATABASE, directory, name);
-        }
+    failed = io_fs_stat(fs, *out, &stat);
+    if (!failed && stat.exposed) {
+        failed = SPATE_EACCES;
     }
-    if (!failed) {
-        io_fs_unlink(fs, directory, RESUME_DATABASE "-journal");
+    if (failed) {
+        io_fs_close(fs, *out);
+        *out = NULL;
     }
-    io_fs_close(fs, directory);
     return failed;
 }
 
-/* Opens the database if need be. *damaged: it was set aside and begins anew. The lock is held. */
-static int ensure_database(struct resume *r, struct io_fs *fs, bool *damaged)
-{
-    *damaged = false;
-    if (r->db) {
-        return 0;
-    }
-    int failed = open_database(r, fs);
-    if (failed != SPATE_ESTATE) {
-        return failed;
-    }
-    *damaged = true;
-    failed = set_aside(r, fs);
-    return failed ? failed : open_database(r, fs);
-}
-
-/* A damaged page showed later: begin anew. The lock is held. */
-static int replace_database(struct resume *r, struct io_fs *fs)
-{
-    sqlite3_close(r->db);
-    r->db = NULL;
-    int failed = set_aside(r, fs);
-    return failed ? failed : open_database(r, fs);
-}
-
-/* ---- loading ---------------------------------------------------------------------------------- */
-
-static void row_name(const uint8_t info_hash[20], const char *destination, char out[41])
-{
-    struct sha1 sha;
-    uint8_t digest[SHA1_BYTES];
-    sha1_init(&sha);
-    sha1_update(&sha, info_hash, 20);
-    sha1_update(&sha, destination, strlen(destination));
-    sha1_final(&sha, digest);
-    text_hex(digest, sizeof digest, out);
-}
-
+/* A file below "locks", locked. */
 static int take_lock(struct resume *r, struct io_fs *fs, const char *name, struct io_file **out)
 {
     struct io_file *directory, *locks;
+    *out = NULL;
     int failed = open_directory(r, fs, &directory);
     if (failed) {
         return failed;
@@ -230,6 +191,105 @@ static int take_lock(struct resume *r, struct io_fs *fs, const char *name, struc
         *out = NULL;
     }
     return failed;
+}
+
+/* Renames the damaged database and its journal; what was remembered can be looked at, and is not believed. */
+static int set_aside(struct resume *r, struct io_fs *fs)
+{
+    struct io_file *directory;
+    char name[64];
+    int failed = open_directory(r, fs, &directory);
+    if (failed) {
+        return failed;
+    }
+    failed = SPATE_EEXIST;
+    for (int i = 1; failed == SPATE_EEXIST && i <= RESUME_ASIDE_MAX; i++) {
+        struct io_stat stat;
+        snprintf(name, sizeof name, RESUME_DATABASE ".damaged-%d", i);
+        if (io_fs_stat_at(fs, directory, name, &stat) == SPATE_ENOENT) {
+            failed = io_fs_rename(fs, directory, RESUME_DATABASE, directory, name);
+        }
+    }
+    if (!failed) {
+        char journal[80];
+        snprintf(journal, sizeof journal, "%s-journal", name);
+        io_fs_rename(fs, directory, RESUME_DATABASE "-journal", directory, journal);
+        failed = io_fs_sync(fs, directory);
+    }
+    io_fs_close(fs, directory);
+    return failed;
+}
+
+static bool is_sound(sqlite3 *db)
+{
+    sqlite3_stmt *statement;
+    int code = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+    bool sound = false;
+    if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
+        const unsigned char *text = sqlite3_column_text(statement, 0);
+        sound = text && strcmp((const char *)text, "ok") == 0;
+    }
+    sqlite3_finalize(statement);
+    return sound;
+}
+
+static void close_database(struct resume *r)
+{
+    sqlite3_close(r->db);
+    r->db = NULL;
+}
+
+/* The database is damaged: begins anew, unless another process has done so meanwhile. The lock is held. */
+static int replace_database(struct resume *r, struct io_fs *fs)
+{
+    struct io_file *lock;
+    close_database(r);
+    int failed = take_lock(r, fs, "database", &lock);
+    if (failed) {
+        return failed == SPATE_ELOCKED ? SPATE_EBUSY : failed;
+    }
+    failed = open_database(r, fs);
+    if (failed == SPATE_ESTATE || (!failed && !is_sound(r->db))) {
+        close_database(r);
+        failed = set_aside(r, fs);
+        failed = failed ? failed : open_database(r, fs);
+    }
+    io_fs_close(fs, lock);
+    return failed;
+}
+
+/* Opens the database if need be. *damaged: it was set aside and begins anew. The lock is held. */
+static int ensure_database(struct resume *r, struct io_fs *fs, bool *damaged)
+{
+    struct io_file *directory;
+    *damaged = false;
+    if (r->db) {
+        return 0;
+    }
+    int failed = open_directory(r, fs, &directory);
+    if (failed) {
+        return failed;
+    }
+    io_fs_close(fs, directory);
+    failed = open_database(r, fs);
+    if (failed == SPATE_ESTATE) {
+        *damaged = true;
+        failed = replace_database(r, fs);
+    }
+    return failed;
+}
+
+/* ---- loading ---------------------------------------------------------------------------------- */
+
+static void row_name(const uint8_t info_hash[20], const char *destination, char out[41])
+{
+    struct sha1 sha;
+    uint8_t digest[SHA1_BYTES];
+    sha1_init(&sha);
+    sha1_update(&sha, info_hash, 20);
+    sha1_update(&sha, destination, strlen(destination));
+    sha1_final(&sha, digest);
+    text_hex(digest, sizeof digest, out);
 }
 
 static int select_record(struct resume *r, struct resume_load *load, const char *destination)
@@ -261,6 +321,13 @@ static int select_record(struct resume *r, struct resume_load *load, const char 
     return failed;
 }
 
+static void say_unusable(struct resume *r, struct resume_load *load, int failed)
+{
+    snprintf(load->text, sizeof load->text, "cannot use the state directory \"%.120s\": %s%s",
+             r->directory, spate_strerror(failed),
+             failed == SPATE_EACCES ? " (it must be yours, and nobody else may write to it)" : "");
+}
+
 static int load_record(struct resume *r, struct io_fs *fs, struct resume_load *load,
                        const char *destination)
 {
@@ -284,8 +351,7 @@ static int load_record(struct resume *r, struct io_fs *fs, struct resume_load *l
         snprintf(load->text, sizeof load->text,
                  "the state database was written by another version of spate");
     } else if (failed) {
-        snprintf(load->text, sizeof load->text, "cannot use the state directory \"%.150s\": %s",
-                 r->directory, spate_strerror(failed));
+        say_unusable(r, load, failed);
     }
     return failed;
 }
@@ -299,6 +365,7 @@ static int run_load(struct io_op *op, struct io_fs *fs)
     if (!lock) {
         return SPATE_ENOMEM;
     }
+    lock->fs = fs;
     int failed = io_fs_real_path(fs, load->destination, destination, sizeof destination);
     if (!failed && r->directory) {
         row_name(load->info_hash, destination, name);
@@ -307,8 +374,7 @@ static int run_load(struct io_op *op, struct io_fs *fs)
             snprintf(load->text, sizeof load->text,
                      "another spate process is working on this torrent in \"%.150s\"", destination);
         } else if (failed) {
-            snprintf(load->text, sizeof load->text, "cannot use the state directory \"%.150s\": %s",
-                     r->directory, spate_strerror(failed));
+            say_unusable(r, load, failed);
         } else {
             failed = load_record(r, fs, load, destination);
         }
@@ -345,8 +411,12 @@ static int run_unlock(struct io_op *op, struct io_fs *fs)
 
 static void on_unlocked(struct io_op *op, int status)
 {
-    (void)status;
-    free(list_entry(op, struct resume_lock, op));
+    struct resume_lock *lock = list_entry(op, struct resume_lock, op);
+    if (status < 0) {
+        /* The port is ending and has no worker for this any more. */
+        io_fs_close(lock->fs, lock->file);
+    }
+    free(lock);
 }
 
 void resume_unlock(struct resume *r, void *token)
@@ -401,7 +471,7 @@ static int run_save(struct io_op *op, struct io_fs *fs)
         }
     }
     pthread_mutex_unlock(&r->lock);
-    return failed;
+    return failed == SPATE_EUNSUPPORTED ? SPATE_ESTATE : failed;
 }
 
 void resume_save(struct resume *r, struct resume_save *save)
@@ -423,13 +493,17 @@ int resume_create(struct io *io, const char *directory, struct resume **out)
         free(r);
         return SPATE_ENOMEM;
     }
-    pthread_mutex_init(&r->lock, NULL);
+    int failed = pthread_mutex_init(&r->lock, NULL);
+    ASSERT(failed == 0);
     *out = r;
     return 0;
 }
 
 void resume_destroy(struct resume *r)
 {
+    if (!r) {
+        return;
+    }
     sqlite3_close(r->db);
     pthread_mutex_destroy(&r->lock);
     free(r->directory);

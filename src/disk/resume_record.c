@@ -190,6 +190,9 @@ static bool read_files(struct reader *r, struct resume_record *out, uint32_t fil
     for (uint32_t i = 0; i < file_count; i++) {
         struct resume_file *f = &out->files[i];
         uint8_t flags = reader_u8(r);
+        if (flags & ~(FILE_PRESENT | FILE_OWNED | FILE_NAMED)) {
+            return false;
+        }
         f->present = flags & FILE_PRESENT;
         f->owned = flags & FILE_OWNED;
         f->device = reader_u64(r);
@@ -208,7 +211,8 @@ static bool read_record(struct reader *r, uint32_t piece_count, uint32_t file_co
 {
     uint8_t flags = reader_u8(r);
     struct span info_hash = reader_take(r, sizeof out->info_hash);
-    if (r->failed) {
+    if (r->failed ||
+        (flags & ~(RECORD_CLEAN | RECORD_COMPLETED_ANNOUNCED | RECORD_COMPLETED | RECORD_WANTED))) {
         return false;
     }
     out->clean = flags & RECORD_CLEAN;

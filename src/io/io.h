@@ -105,6 +105,7 @@ struct io_stat {
     int64_t changed_ns;
     enum { IO_TYPE_FILE, IO_TYPE_DIRECTORY, IO_TYPE_SYMLINK, IO_TYPE_OTHER } type;
     bool executable;
+    bool exposed; /* another user owns it, or may write to it */
 };
 
 struct io_driver {

@@ -323,6 +323,7 @@ static void stat_convert(const struct stat *st, struct io_stat *out)
                 : S_ISLNK(st->st_mode) ? IO_TYPE_SYMLINK
                                        : IO_TYPE_OTHER,
         .executable = (st->st_mode & S_IXUSR) != 0,
+        .exposed = st->st_uid != geteuid() || (st->st_mode & (S_IWGRP | S_IWOTH)) != 0,
     };
 }
 
