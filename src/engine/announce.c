@@ -17,6 +17,8 @@ enum {
     STOP_TIMEOUT_S = 2,
     WANT_DEFAULT = 80, /* peers, until the torrent says how many it would like */
     TRACKER_ID_MAX = 256,
+    HOST_TEXT_MAX = 300,
+    MESSAGE_MAX = HOST_TEXT_MAX + LIMIT_TRACKER_TEXT_BYTES + 40,
     FAMILIES = 2,
 };
 
@@ -52,9 +54,9 @@ struct announce {
     uint32_t want;
     struct io_op timer;
     int64_t timer_ns; /* when timer is due, while it is active */
-    char message[400];
-    char failure[400]; /* the last one */
-    uint32_t calling;  /* inside a call of the owner, who may destroy us meanwhile */
+    char *message;    /* for people; NULL: all is well */
+    char *failure;    /* the last one since an answer; NULL: none */
+    uint32_t calling; /* inside a call of the owner, who may destroy us meanwhile */
     bool destroyed;
 };
 
@@ -62,12 +64,18 @@ static void on_timer(struct io_op *op, int status);
 static void pump(struct announce *a);
 
 /* "host:port", escaped by whoever shows it. */
-static const char *host_of(const struct announce_tracker *t, char out[300])
+static const char *host_of(const struct announce_tracker *t, char out[HOST_TEXT_MAX])
 {
     const struct url *u = &t->target.parts;
-    snprintf(out, 300, "%.*s:%u", (int)(u->host.size < 255 ? u->host.size : 255),
+    snprintf(out, HOST_TEXT_MAX, u->host_is_v6 ? "[%.*s]:%u" : "%.*s:%u", (int)u->host.size,
              (const char *)u->host.bytes, u->port);
     return out;
+}
+
+static void set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = text[0] ? strdup(text) : NULL; /* without memory people see less, that is all */
 }
 
 /* ---- the list of trackers -------------------------------------------------------------------- */
@@ -218,6 +226,8 @@ static void free_when_done(struct announce *a)
         announcer_deinit(&a->lanes[lane]);
     }
     free(a->trackers);
+    free(a->message);
+    free(a->failure);
     free(a);
 }
 
@@ -300,12 +310,6 @@ bool announce_stopping(const struct announce *a)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-static void set_text(char **to, const char *text)
-{
-    free(*to);
-    *to = text[0] ? strdup(text) : NULL; /* without memory people see less, that is all */
-}
-
 static void keep_tracker_id(struct reach *r, struct span id)
 {
     if (id.size > 0 && id.size <= TRACKER_ID_MAX && !memchr(id.bytes, 0, id.size)) {
@@ -319,9 +323,9 @@ static void keep_tracker_id(struct reach *r, struct span id)
 static void keep_answer(struct announce *a, struct announce_tracker *t, struct reach *r,
                         const struct ask_result *result)
 {
-    char host[300];
+    char host[HOST_TEXT_MAX];
     r->answered = true;
-    a->failure[0] = 0;
+    set_text(&a->failure, "");
     r->hint = result->from;
     r->peers = result->answer.peer_count;
     r->seeders = result->answer.seeders;
@@ -342,16 +346,17 @@ static bool is_plain(const struct announce *a, const struct announce_tracker *t,
 
 static void keep_failure(struct announce *a, struct announce_tracker *t, uint32_t lane)
 {
-    char host[300];
+    char host[HOST_TEXT_MAX], text[MESSAGE_MAX];
     struct reach *r = &t->reach[lane];
     r->answered = false;
     r->hint = (struct addr){.family = ADDR_NONE};
     if (is_plain(a, t, lane)) {
         return;
     }
-    snprintf(a->failure, sizeof a->failure, "tracker %s: %s", host_of(t, host),
+    snprintf(text, sizeof text, "tracker %s: %s", host_of(t, host),
              r->text ? r->text : spate_strerror(r->error));
-    log_write(a->s.log, SPATE_LOG_INFO, a->s.torrent, "%s", a->failure);
+    set_text(&a->failure, text);
+    log_write(a->s.log, SPATE_LOG_INFO, a->s.torrent, "%s", text);
 }
 
 static void on_result(void *user, uint32_t tag, const struct ask_result *result)
@@ -481,37 +486,36 @@ static void on_timer(struct io_op *op, int status)
 /* What is being waited for, or went wrong, while no tracker works; a warning of one that does. */
 static void compose_message(struct announce *a)
 {
-    char host[300];
-    a->message[0] = 0;
+    char host[HOST_TEXT_MAX], text[MESSAGE_MAX] = "";
+    bool works = false, waits = false;
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {
-        if (announcer_works(&a->lanes[lane])) {
+        if (!works && announcer_works(&a->lanes[lane])) {
             const struct announce_tracker *t = a->trackers[a->lanes[lane].current];
+            works = true;
             if (t->reach[lane].text) {
-                snprintf(a->message, sizeof a->message, "tracker %s warns: %s", host_of(t, host),
+                snprintf(text, sizeof text, "tracker %s warns: %s", host_of(t, host),
                          t->reach[lane].text);
             }
-            return;
+        }
+    }
+    for (uint32_t i = 0; !works && !a->failure && !waits && i < a->count; i++) {
+        const struct announce_tracker *t = a->trackers[i];
+        waits = t->reach[0].ask || t->reach[1].ask;
+        if (waits) {
+            snprintf(text, sizeof text, "waiting for an answer of tracker %s", host_of(t, host));
         }
     }
     if (a->count == 0) {
-        snprintf(a->message, sizeof a->message, "there is no tracker to ask");
-    } else if (a->failure[0]) {
-        snprintf(a->message, sizeof a->message, "%s", a->failure);
-    } else {
-        for (uint32_t i = 0; i < a->count; i++) {
-            const struct announce_tracker *t = a->trackers[i];
-            if (t->reach[0].ask || t->reach[1].ask) {
-                snprintf(a->message, sizeof a->message, "waiting for an answer of tracker %s",
-                         host_of(t, host));
-                return;
-            }
-        }
+        snprintf(text, sizeof text, "there is no tracker to ask");
+    } else if (!works && a->failure) {
+        snprintf(text, sizeof text, "%s", a->failure);
     }
+    set_text(&a->message, text);
 }
 
 const char *announce_message(const struct announce *a)
 {
-    return a->message;
+    return a->message ? a->message : "";
 }
 
 static int64_t seconds_until(const struct announce *a, int64_t at_ns)

@@ -119,16 +119,18 @@ static void wait_again(struct scrape *s)
     }
 }
 
-/* Sends what is due; a failure to send is silence, which the schedule repairs. */
-static void send_due(struct scrape *s)
+/* Sends what is due. Beyond the first datagram a failure is silence, which the schedule repairs. */
+static int send_due(struct scrape *s)
 {
     uint8_t bytes[UDP_TRACKER_SEND_BYTES];
     struct writer w = writer_over(bytes, sizeof bytes);
-    if (udp_tracker_wants_send(&s->talk)) {
-        udp_tracker_send(&s->talk, &w, chacha_u32(&s->random), io_now(s->b.io));
-        struct io_datagram d = {.peer = s->talk.peer, .bytes = bytes, .size = (uint32_t)w.size};
-        io_udp_send(s->b.io, s->socket, &d, 1);
+    if (!udp_tracker_wants_send(&s->talk)) {
+        return 0;
     }
+    udp_tracker_send(&s->talk, &w, chacha_u32(&s->random), io_now(s->b.io));
+    struct io_datagram d = {.peer = s->talk.peer, .bytes = bytes, .size = (uint32_t)w.size};
+    int sent = io_udp_send(s->b.io, s->socket, &d, 1);
+    return sent < 0 && sent != SPATE_EAGAIN ? sent : 0;
 }
 
 static void talk_on_datagram(struct scrape *s, const struct io_datagram *d)
@@ -182,50 +184,66 @@ static void resolve_on_done(struct io_op *op, int status)
     list_entry(list_entry(op, struct io_resolve, op), struct scrape, resolve)->status = status;
 }
 
-static int look_up(struct scrape *s, struct addr *peer)
+static int look_up(struct scrape *s)
 {
+    const struct io_bind *bind = blocking_bind(&s->b);
     struct span host = s->target.parts.host;
     s->resolve.op.done = resolve_on_done;
-    s->resolve.family =
-        (enum addr_family)(blocking_bind(&s->b) ? blocking_bind(&s->b)->address.family : ADDR_NONE);
+    s->resolve.family = bind ? (enum addr_family)bind->address.family : ADDR_NONE;
     memcpy(s->resolve.name, host.bytes, host.size);
     io_resolve(s->b.io, &s->resolve);
     int stopped = blocking_run(&s->b, &s->resolve.op, NULL);
-    if (s->status < 0) {
-        return refuse_by_code(s, stopped < 0 ? stopped : s->status);
+    return s->status < 0 && stopped < 0 ? stopped : s->status;
+}
+
+/* Opens a socket and sends the first datagram. */
+static int begin_talk(struct scrape *s, const struct addr *peer)
+{
+    struct tracker_announce announce = {.left = 0};
+    struct io_bind bind = {.address = {.family = peer->family}};
+    if (blocking_bind(&s->b)) {
+        bind = *blocking_bind(&s->b);
+        bind.address.family = peer->family;
     }
-    *peer = s->resolve.addresses[0];
-    peer->port = s->target.parts.port;
-    return ask_target_allows(&s->target, peer) ? 0 : refuse_by_code(s, SPATE_EBLOCKED);
+    if (!ask_target_allows(&s->target, peer)) {
+        return SPATE_EBLOCKED;
+    }
+    int status = io_udp_open(s->b.io, &bind, &s->socket);
+    if (status < 0) {
+        return status;
+    }
+    memcpy(announce.info_hash, s->info_hash, 20);
+    udp_tracker_init(&s->talk, peer, TRACKER_UDP_SCRAPE, &announce, span_text(""), 0);
+    status = send_due(s);
+    if (status < 0) {
+        io_close(s->b.io, s->socket);
+    }
+    return status;
 }
 
 static int scrape_udp(struct scrape *s)
 {
-    struct addr peer;
-    int status = look_up(s, &peer);
-    if (status < 0) {
-        return status;
-    }
-    struct io_bind bind = {.address = {.family = peer.family}};
-    if (blocking_bind(&s->b)) {
-        bind = *blocking_bind(&s->b);
-        bind.address.family = peer.family;
-    }
-    status = io_udp_open(s->b.io, &bind, &s->socket);
+    uint8_t key[32];
+    int stopped = 0;
+    io_entropy(s->b.io, key, sizeof key);
+    chacha_init(&s->random, key);
+    int status = look_up(s);
     if (status < 0) {
         return refuse_by_code(s, status);
     }
-    struct tracker_announce announce = {.left = 0};
-    memcpy(announce.info_hash, s->info_hash, 20);
-    uint8_t key[32];
-    io_entropy(s->b.io, key, sizeof key);
-    chacha_init(&s->random, key);
-    udp_tracker_init(&s->talk, &peer, TRACKER_UDP_SCRAPE, &announce, span_text(""), 0);
+    /* The first of its addresses that can be sent to from here. */
+    status = SPATE_EHOST;
+    for (int i = 0; status < 0 && i < s->resolve.count; i++) {
+        struct addr peer = s->resolve.addresses[i];
+        peer.port = s->target.parts.port;
+        status = begin_talk(s, &peer);
+    }
+    if (status < 0) {
+        return refuse_by_code(s, status);
+    }
     s->readable.done = socket_on_readable;
     s->timer.done = timer_on_due;
-    send_due(s);
     wait_again(s);
-    int stopped = 0;
     while (!s->answered && stopped == 0) {
         /* Each silence sends again; the caller's time ends it. */
         io_timer(s->b.io, &s->timer, udp_tracker_deadline(&s->talk));

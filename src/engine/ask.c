@@ -42,6 +42,9 @@ int ask_target_init(struct ask_target *t, const char *url, bool trusted, struct 
     if (t->parts.port == 0) {
         return error_set(error, SPATE_EURL, 0, "a tracker's URL needs a port");
     }
+    if (t->parts.host.size >= sizeof((struct io_resolve *)0)->name) {
+        return error_set(error, SPATE_EURL, 0, "a host name that is too long");
+    }
     struct addr literal;
     if (addr_parse(&literal, t->parts.host)) {
         t->literal = literal;

@@ -392,6 +392,82 @@ static void one_that_is_added_while_nobody_works_is_asked_at_once(void **state)
     announcer_deinit(&w.a);
 }
 
+/* Whatever is called in whatever order: a tracker is asked at most once at a time, never again after it
+ * said never, and no deadline lets the machine spin without the time moving on. */
+static void any_order_of_calls_is_survived(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct announcer a;
+        uint64_t random = seed;
+        int64_t now_ns = START_NS;
+        bool never[8] = {false};
+        announcer_init(&a, seed);
+        for (int step = 0; step < 500; step++) {
+            struct announcer_ask ask;
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            uint32_t r = (uint32_t)(random >> 33);
+            uint32_t tracker = a.count ? (r >> 8) % a.count : ANNOUNCER_NONE;
+            bool open = a.count && a.trackers[tracker].open;
+            switch (r % 16) {
+            case 0:
+                if (a.count < 8) {
+                    announcer_add(&a, r % 3, now_ns);
+                }
+                break;
+            case 1:
+                announcer_start(&a, now_ns);
+                break;
+            case 2:
+                announcer_stop(&a, now_ns);
+                break;
+            case 3:
+                announcer_completed(&a, now_ns);
+                break;
+            case 4:
+                announcer_now(&a, now_ns);
+                break;
+            case 5:
+            case 6:
+            case 7:
+                if (a.count) {
+                    announcer_on_answer(&a, tracker, r % 4000, r % 500, now_ns);
+                }
+                break;
+            case 8:
+            case 9:
+            case 10:
+                if (a.count) {
+                    int64_t retry_s = (int64_t)(r >> 4) % 40 - 2;
+                    retry_s = retry_s > 30 ? TRACKER_RETRY_NEVER : retry_s;
+                    never[tracker] |=
+                        open && retry_s == TRACKER_RETRY_NEVER && a.state == ANNOUNCER_RUNNING;
+                    announcer_on_failure(&a, tracker, retry_s, now_ns);
+                }
+                break;
+            default:
+                now_ns = announcer_deadline(&a) == INT64_MAX ? now_ns + SECOND_NS
+                         : announcer_deadline(&a) > now_ns   ? announcer_deadline(&a)
+                                                             : now_ns;
+                announcer_wake(&a, now_ns);
+            }
+            while (announcer_next(&a, &ask)) {
+                assert_true(a.trackers[ask.tracker].open);
+                assert_false(never[ask.tracker]);
+            }
+            int spins = 0;
+            for (; announcer_deadline(&a) <= now_ns; spins++) {
+                announcer_wake(&a, now_ns);
+                while (announcer_next(&a, &ask)) {
+                    assert_false(never[ask.tracker]);
+                }
+                assert_in_range(spins, 0, 20);
+            }
+        }
+        announcer_deinit(&a);
+    }
+}
+
 static void the_number_of_trackers_is_bounded(void **state)
 {
     (void)state;
@@ -421,6 +497,7 @@ int main(void)
         cmocka_unit_test(a_second_start_says_started_again),
         cmocka_unit_test(announcing_now_respects_the_minimum_interval),
         cmocka_unit_test(one_that_is_added_while_nobody_works_is_asked_at_once),
+        cmocka_unit_test(any_order_of_calls_is_survived),
         cmocka_unit_test(the_number_of_trackers_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
