@@ -4,6 +4,12 @@
 
 #include "base/addr.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,6 +25,7 @@ struct dns_entry {
 };
 
 struct dns_server {
+    pthread_mutex_t lock;            /* guards what entries points at */
     const struct dns_entry *entries; /* ended by a NULL name; others do not exist */
     int fd;
     pthread_t thread;
@@ -96,7 +103,9 @@ static inline void *dns_main(void *argument)
         }
         atomic_fetch_add(&s->asked, 1);
         atomic_store(&s->last_source, from.sin_addr.s_addr);
+        pthread_mutex_lock(&s->lock);
         size_t size = dns_answer(s, m, (size_t)n);
+        pthread_mutex_unlock(&s->lock);
         if (size > 0) {
             sendto(s->fd, m, size, 0, (struct sockaddr *)&from, from_size);
         }
@@ -108,6 +117,7 @@ static inline void dns_server_start(struct dns_server *s, const struct dns_entry
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof at;
     *s = (struct dns_server){.entries = entries};
+    pthread_mutex_init(&s->lock, NULL);
     s->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(s->fd, (struct sockaddr *)&at, size), 0);
     assert_int_equal(getsockname(s->fd, (struct sockaddr *)&at, &size), 0);
@@ -122,6 +132,7 @@ static inline void dns_server_stop(struct dns_server *s)
     getsockname(s->fd, (struct sockaddr *)&at, &size);
     sendto(s->fd, "", 0, 0, (struct sockaddr *)&at, size);
     pthread_join(s->thread, NULL);
+    pthread_mutex_destroy(&s->lock);
     close(s->fd);
 }
 
