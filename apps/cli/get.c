@@ -26,9 +26,10 @@ static const struct option get_options[] = {
     ROW(0, FLAG, WHERE, overwrite, "overwrite", NULL,
         "replace files in the way that are not part of the torrent"),
     ROW(0, CHOICE, WHERE, allocation, "file-allocation", "HOW",
-        "how space is taken: as it is written, as it is written with the final length at once "
-        "(default), or all before the first byte",
-        .choices = "none|sparse|full", .in_config = true),
+        "how space is taken: final length at once, blocks as they are written (sparse, the "
+        "default); "
+        "all as it is written (none); all before the first byte (full)",
+        .choices = "sparse|none|full", .in_config = true),
     ROWS_SWARM,
     ROWS_NETWORK,
     ROW(0, FLAG, HOW, sequential, "sequential", NULL, "pieces in the order of the files",

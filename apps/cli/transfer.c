@@ -137,6 +137,24 @@ static void add_peers(struct transfer *t, const struct job *job)
     }
 }
 
+/* What is known before the session has looked at it. */
+static void describe(struct job *job, const struct source *source, const struct options *options,
+                     const uint8_t *wanted)
+{
+    struct spate_status *s = &job->status;
+    const char *name = options->name ? options->name : source->info.name;
+    text_copy(s->name, sizeof s->name, span_text(name ? name : ""));
+    memcpy(s->info_hash, source->info.info_hash, sizeof s->info_hash);
+    s->total_bytes = source->info.total_bytes;
+    s->wanted_bytes = source->info.total_bytes;
+    for (uint32_t i = 0; wanted && i < source->info.file_count; i++) {
+        struct spate_metainfo_file file = {.size = sizeof file};
+        if (!wanted[i] && spate_metainfo_file(source->metainfo, i, &file) >= 0) {
+            s->wanted_bytes -= file.length;
+        }
+    }
+}
+
 void transfer_add(struct transfer *t, const struct source *source, uint32_t flags,
                   const uint8_t *wanted, uint32_t wanted_count)
 {
@@ -171,7 +189,7 @@ void transfer_add(struct transfer *t, const struct source *source, uint32_t flag
     t->job_count++;
     report_clock(&t->report);
     watch_init(&job->watch, t->report.now_ms);
-    spate_torrent_status(t->session, job->torrent, &job->status);
+    describe(job, source, o, wanted);
     report_added(&t->report, job, &source->info);
     add_peers(t, job);
 }
