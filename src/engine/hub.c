@@ -64,7 +64,8 @@ void hub_deinit(struct hub *hub)
     }
     struct list *node;
     struct view *view;
-    while ((node = list_pop_front(&hub->events))) { /* removed ones were kept for their last event */
+    while (
+        (node = list_pop_front(&hub->events))) { /* removed ones were kept for their last event */
         view = list_entry(node, struct view, queued);
         if (view->removed) {
             view_destroy(view);
@@ -189,6 +190,23 @@ bool hub_next_log(struct hub *hub, struct spate_log_entry *out)
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
+/* What is known before the loop has heard of it. */
+static void describe(struct view *view)
+{
+    const struct metainfo *m = &view->metainfo;
+    view->status = (struct spate_status){.private_torrent = m->is_private,
+                                         .file_count = m->listed_count,
+                                         .total_bytes = m->listed_length,
+                                         .wanted_bytes = m->listed_length,
+                                         .piece_length = m->piece_length,
+                                         .piece_count = m->piece_count,
+                                         .eta_s = -1,
+                                         .idle_ms = -1,
+                                         .next_announce_s = -1};
+    memcpy(view->status.info_hash, m->info_hash, sizeof m->info_hash);
+    text_copy(view->status.name, sizeof view->status.name, span_text(m->name));
+}
+
 static int view_create(struct metainfo *metainfo, const uint8_t *wanted, struct view **out)
 {
     struct view *view = calloc(1, sizeof *view);
@@ -210,6 +228,7 @@ static int view_create(struct metainfo *metainfo, const uint8_t *wanted, struct 
         view_destroy(view);
         return failed;
     }
+    describe(view);
     if (wanted) {
         memcpy(view->wanted, wanted, view->metainfo.file_count);
     } else {
