@@ -26,6 +26,42 @@ static void look_at(const struct tracker_udp_answer *answer, enum addr_family fa
     }
 }
 
+/* What the server writes from what was read is read as the same. */
+static void write_again(const struct tracker_udp_answer *first)
+{
+    uint8_t bytes[128 + 1];
+    struct tracker_udp_answer second;
+    struct tracker_counts counts;
+    struct writer w = writer_over(bytes, sizeof bytes);
+    char text[128] = "";
+    switch (first->action) {
+    case TRACKER_UDP_CONNECT:
+        tracker_udp_write_connected(&w, first->transaction_id, first->connection_id);
+        break;
+    case TRACKER_UDP_ANNOUNCE:
+        tracker_udp_write_announced(&w, first->transaction_id, (uint32_t)first->announce.interval_s,
+                                    first->announce.leechers, first->announce.seeders);
+        writer_span(&w, first->peers);
+        break;
+    case TRACKER_UDP_SCRAPE:
+        tracker_udp_write_scraped(&w, first->transaction_id);
+        for (uint32_t i = 0; tracker_udp_counts(first, i, &counts); i++) {
+            tracker_udp_write_counts(&w, counts);
+        }
+        break;
+    case TRACKER_UDP_ERROR:
+        memcpy(text, first->error.bytes, first->error.size);
+        tracker_udp_write_error(&w, first->transaction_id, text);
+        break;
+    }
+    ASSERT(!w.failed);
+    ASSERT(tracker_udp_parse_answer(&second, span_of(bytes, w.size), ADDR_V4));
+    ASSERT(second.action == first->action && second.transaction_id == first->transaction_id);
+    ASSERT(second.connection_id == first->connection_id);
+    ASSERT(second.announce.seeders == first->announce.seeders);
+    ASSERT(span_equals(second.counts, first->counts));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct reader r = reader_over(span_of(data, size));
@@ -56,6 +92,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         if ((length & 0x80) && datagram.size >= 8) {
             store_be32(bytes + 4, transaction_id);
+        }
+        struct tracker_udp_answer answer;
+        if (tracker_udp_parse_answer(&answer, span_of(bytes, datagram.size), ADDR_V4)) {
+            write_again(&answer);
         }
         struct udp_tracker_event event =
             udp_tracker_receive(&t, &peer, span_of(bytes, datagram.size), now_ns);
