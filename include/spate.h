@@ -127,24 +127,24 @@ enum spate_allocation {
 /* Strings are copied; NULL means the default. Zero means the default for numbers, and "no limit" for
  * rates and counts whose comment says so. */
 struct spate_settings {
-    uint32_t size;             /* sizeof(struct spate_settings) */
-    uint32_t own_thread;       /* 1: run on a thread of its own; 0: driven */
-    const char *state_dir;     /* where the state database lives; created 0700. NULL: keep no state */
-    const char *bind;          /* an address or an interface name for all traffic. NULL: any */
-    uint16_t port;             /* TCP and UDP listening port; 0: any free one */
-    uint16_t disable_listen;   /* 1: accept no incoming connections */
-    uint32_t max_peers;        /* connections per torrent (default 80) */
-    uint32_t max_connections;  /* connections of the session (default 500) */
-    uint64_t max_down;         /* bytes per second, 0: no limit */
-    uint64_t max_up;           /* bytes per second, 0: no limit */
-    uint64_t frame_bytes;      /* cap of the memory of pieces in flight (default 64 MiB) */
-    uint32_t workers;          /* worker threads (default: one per core, at least 2) */
-    uint32_t allocation;       /* enum spate_allocation */
-    const char *user_agent;    /* for HTTP (default "spate/<version>") */
-    const char *proxy;         /* for HTTP; NULL: the usual environment variables */
-    const char *ca_cert;       /* file of certificate authorities; NULL: the system's */
-    uint32_t allow_local;      /* 1: trackers and peers may name loopback and private addresses */
-    uint32_t log_level;        /* enum spate_log_level: the least serious level that is kept */
+    uint32_t size;           /* sizeof(struct spate_settings) */
+    uint32_t own_thread;     /* 1: run on a thread of its own; 0: driven */
+    const char *state_dir;   /* where the state database lives; created 0700. NULL: keep no state */
+    const char *bind;        /* an address or an interface name for all traffic. NULL: any */
+    uint16_t port;           /* TCP and UDP listening port; 0: any free one */
+    uint16_t disable_listen; /* 1: accept no incoming connections */
+    uint32_t max_peers;      /* connections per torrent (default 80) */
+    uint32_t max_connections; /* connections of the session (default 500) */
+    uint64_t max_down;        /* bytes per second, 0: no limit */
+    uint64_t max_up;          /* bytes per second, 0: no limit */
+    uint64_t frame_bytes;     /* cap of the memory of pieces in flight (default 64 MiB) */
+    uint32_t workers;         /* worker threads (default: one per core, at least 2) */
+    uint32_t allocation;      /* enum spate_allocation */
+    const char *user_agent;   /* for HTTP (default "spate/<version>") */
+    const char *proxy;        /* for HTTP; NULL: the usual environment variables */
+    const char *ca_cert;      /* file of certificate authorities; NULL: the system's */
+    uint32_t allow_local;     /* 1: trackers and peers may name loopback and private addresses */
+    uint32_t log_level;       /* enum spate_log_level: the least serious level that is kept */
 };
 
 /* Sets the size and every default. */
@@ -177,13 +177,13 @@ struct spate_session_stats {
     uint32_t size;
     uint32_t torrents;
     uint32_t connections;
-    uint16_t port;             /* the port in fact listened on, 0 while there is none */
+    uint16_t port; /* the port in fact listened on, 0 while there is none */
     uint16_t reserved;
     uint64_t downloaded_bytes; /* payload, since the session was created */
     uint64_t uploaded_bytes;
-    uint64_t down_rate;        /* bytes per second */
+    uint64_t down_rate; /* bytes per second */
     uint64_t up_rate;
-    uint64_t frame_bytes;      /* memory of pieces in flight now */
+    uint64_t frame_bytes; /* memory of pieces in flight now */
     uint64_t frame_peak_bytes;
 };
 SPATE_API int spate_session_stats(spate_session *session, struct spate_session_stats *out);
@@ -192,27 +192,27 @@ SPATE_API int spate_session_stats(spate_session *session, struct spate_session_s
 
 enum spate_add_flags {
     SPATE_ADD_PAUSED = 1,
-    SPATE_ADD_SEQUENTIAL = 2,      /* pieces in file order instead of rarest first */
-    SPATE_ADD_OVERWRITE = 4,       /* files in the way that are not part of the torrent may go */
-    SPATE_ADD_CHECK = 8,           /* hash everything on the disk whatever the record says */
-    SPATE_ADD_FOLLOW_SYMLINKS = 16,/* reading may follow links below the destination */
-    SPATE_ADD_SEED_ONLY = 32,      /* never write: missing or wrong data is an error */
+    SPATE_ADD_SEQUENTIAL = 2,       /* pieces in file order instead of rarest first */
+    SPATE_ADD_OVERWRITE = 4,        /* files in the way that are not part of the torrent may go */
+    SPATE_ADD_CHECK = 8,            /* hash everything on the disk whatever the record says */
+    SPATE_ADD_FOLLOW_SYMLINKS = 16, /* reading may follow links below the destination */
+    SPATE_ADD_SEED_ONLY = 32,       /* never write: missing or wrong data is an error */
 };
 
 struct spate_add {
     uint32_t size;
-    uint32_t flags;               /* enum spate_add_flags */
-    const void *metainfo;         /* the bytes of a .torrent file */
+    uint32_t flags;       /* enum spate_add_flags */
+    const void *metainfo; /* the bytes of a .torrent file */
     size_t metainfo_size;
-    const char *save_path;        /* directory; created when missing */
-    const char *name;             /* replaces the torrent's own name on the disk; NULL: keep it */
-    const uint8_t *wanted;        /* one byte a file, 0: not wanted; NULL: everything */
+    const char *save_path; /* directory; created when missing */
+    const char *name;      /* replaces the torrent's own name on the disk; NULL: keep it */
+    const uint8_t *wanted; /* one byte a file, 0: not wanted; NULL: everything */
     uint32_t wanted_count;
-    uint32_t allocation;          /* 1 + enum spate_allocation; 0: the session's */
-    const char *const *trackers;  /* in addition to the torrent's own, each a tier of its own */
+    uint32_t allocation;         /* 1 + enum spate_allocation; 0: the session's */
+    const char *const *trackers; /* in addition to the torrent's own, each a tier of its own */
     uint32_t tracker_count;
-    uint32_t max_peers;           /* 0: the session's */
-    uint64_t max_down;            /* bytes per second, 0: no limit */
+    uint32_t max_peers; /* 0: the session's */
+    uint64_t max_down;  /* bytes per second, 0: no limit */
     uint64_t max_up;
 };
 SPATE_API void spate_add_init(struct spate_add *add, uint32_t size);
@@ -244,45 +244,47 @@ enum spate_state {
     SPATE_STATE_FINISHING = 3, /* every wanted byte is verified; waiting for the disk's sync */
     SPATE_STATE_SEEDING = 4,   /* every wanted byte is verified and durable */
     SPATE_STATE_PAUSED = 5,
-    SPATE_STATE_ERROR = 6,     /* stopped; error and message say why; spate_torrent_resume tries again */
+    SPATE_STATE_ERROR =
+        6, /* stopped; error and message say why; spate_torrent_resume tries again */
     SPATE_STATE_REMOVED = 7,
 };
 
 struct spate_status {
     uint32_t size;
-    uint32_t state;            /* enum spate_state */
-    int32_t error;             /* SPATE_E... in state ERROR */
-    uint32_t private_torrent;  /* BEP 27 */
+    uint32_t state;           /* enum spate_state */
+    int32_t error;            /* SPATE_E... in state ERROR */
+    uint32_t private_torrent; /* BEP 27 */
     uint8_t info_hash[20];
     uint32_t file_count;
-    char name[256];            /* UTF-8, cut at a character boundary */
-    char message[256];         /* the error, or why nothing is happening */
-    uint64_t total_bytes;      /* of all files, pad files not counted */
-    uint64_t wanted_bytes;     /* of the wanted files */
-    uint64_t verified_bytes;   /* of wanted files: hash verified */
-    uint64_t durable_bytes;    /* of wanted files: verified and synced to the disk */
-    uint64_t checked_bytes;    /* while checking: how far it is */
-    uint64_t downloaded_bytes; /* payload from the network, this session */
-    uint64_t uploaded_bytes;   /* payload, this session */
+    char name[256];                  /* UTF-8, cut at a character boundary */
+    char message[256];               /* the error, or why nothing is happening */
+    uint64_t total_bytes;            /* of all files, pad files not counted */
+    uint64_t wanted_bytes;           /* of the wanted files */
+    uint64_t verified_bytes;         /* of wanted files: hash verified */
+    uint64_t durable_bytes;          /* of wanted files: verified and synced to the disk */
+    uint64_t checked_bytes;          /* while checking: how far it is */
+    uint64_t downloaded_bytes;       /* payload from the network, this session */
+    uint64_t uploaded_bytes;         /* payload, this session */
     uint64_t total_downloaded_bytes; /* over all sessions */
     uint64_t total_uploaded_bytes;
-    uint64_t wasted_bytes;     /* payload that came twice or unasked */
-    uint64_t failed_bytes;     /* payload that failed its hash */
-    uint64_t down_rate;        /* bytes per second */
+    uint64_t wasted_bytes; /* payload that came twice or unasked */
+    uint64_t failed_bytes; /* payload that failed its hash */
+    uint64_t down_rate;    /* bytes per second */
     uint64_t up_rate;
     uint32_t piece_length;
     uint32_t piece_count;
     uint32_t pieces_verified;
-    uint32_t peers;            /* connected */
-    uint32_t seeds;            /* connected and complete */
+    uint32_t peers; /* connected */
+    uint32_t seeds; /* connected and complete */
     uint32_t peers_known;
-    uint32_t peers_unchoking;  /* let us download */
-    uint32_t peers_downloading;/* download from us */
-    uint32_t availability_milli; /* copies of the rarest piece among peers, times 1000, plus share */
+    uint32_t peers_unchoking;   /* let us download */
+    uint32_t peers_downloading; /* download from us */
+    uint32_t
+        availability_milli; /* copies of the rarest piece among peers, times 1000, plus share */
     uint32_t banned_peers;
-    int64_t eta_s;             /* seconds until complete, -1: unknown */
-    int64_t idle_ms;           /* since the last verified byte, -1: none yet */
-    int64_t next_announce_s;   /* -1: none planned */
+    int64_t eta_s;           /* seconds until complete, -1: unknown */
+    int64_t idle_ms;         /* since the last verified byte, -1: none yet */
+    int64_t next_announce_s; /* -1: none planned */
 };
 SPATE_API int spate_torrent_status(spate_session *session, spate_torrent torrent,
                                    struct spate_status *out);
@@ -290,7 +292,7 @@ SPATE_API int spate_torrent_status(spate_session *session, spate_torrent torrent
 struct spate_file_status {
     uint32_t size;
     uint32_t wanted;
-    uint64_t length;         /* bytes */
+    uint64_t length; /* bytes */
     uint64_t verified_bytes;
 };
 /* Writes up to max entries, each out->size bytes apart; returns the number of files. */
@@ -313,15 +315,15 @@ enum spate_peer_flags {
 
 struct spate_peer_status {
     uint32_t size;
-    uint32_t flags;          /* enum spate_peer_flags */
+    uint32_t flags; /* enum spate_peer_flags */
     char address[64];
-    char client[64];         /* what the peer calls itself, or its peer id's prefix */
+    char client[64]; /* what the peer calls itself, or its peer id's prefix */
     uint64_t downloaded_bytes;
     uint64_t uploaded_bytes;
     uint64_t down_rate;
     uint64_t up_rate;
-    uint32_t pieces;         /* that the peer has */
-    uint32_t requests;       /* outstanding, ours */
+    uint32_t pieces;   /* that the peer has */
+    uint32_t requests; /* outstanding, ours */
 };
 SPATE_API int spate_torrent_peers(spate_session *session, spate_torrent torrent,
                                   struct spate_peer_status *out, uint32_t max);
@@ -329,10 +331,10 @@ SPATE_API int spate_torrent_peers(spate_session *session, spate_torrent torrent,
 struct spate_tracker_status {
     uint32_t size;
     uint32_t tier;
-    char url[256];           /* passkeys are kept: show it with care */
-    char message[256];       /* failure or warning text, or what it waits for */
-    int32_t error;           /* of the last announce */
-    uint32_t seeders;        /* UINT32_MAX: unknown */
+    char url[256];     /* passkeys are kept: show it with care */
+    char message[256]; /* failure or warning text, or what it waits for */
+    int32_t error;     /* of the last announce */
+    uint32_t seeders;  /* UINT32_MAX: unknown */
     uint32_t leechers;
     uint32_t peers;          /* in the last answer */
     int64_t next_announce_s; /* -1: none planned */
@@ -399,17 +401,17 @@ enum spate_metainfo_flags {
 /* Strings live as long as the metainfo; absent ones are NULL. */
 struct spate_metainfo_info {
     uint32_t size;
-    uint32_t flags;            /* enum spate_metainfo_flags */
-    uint8_t info_hash[20];     /* SHA-1 of the info dictionary (v1) */
-    uint8_t info_hash_v2[32];  /* SHA-256 of it, zero unless V2 */
+    uint32_t flags;           /* enum spate_metainfo_flags */
+    uint8_t info_hash[20];    /* SHA-1 of the info dictionary (v1) */
+    uint8_t info_hash_v2[32]; /* SHA-256 of it, zero unless V2 */
     const char *name;
     const char *comment;
     const char *created_by;
-    int64_t creation_date;     /* seconds since 1970, -1: absent */
-    uint64_t total_bytes;      /* pad files not counted */
+    int64_t creation_date; /* seconds since 1970, -1: absent */
+    uint64_t total_bytes;  /* pad files not counted */
     uint32_t piece_length;
     uint32_t piece_count;
-    uint32_t file_count;       /* pad files not counted */
+    uint32_t file_count; /* pad files not counted */
     uint32_t tracker_count;
     uint32_t web_seed_count;
 };
@@ -423,8 +425,8 @@ enum spate_file_flags {
 
 struct spate_metainfo_file {
     uint32_t size;
-    uint32_t flags;        /* enum spate_file_flags (BEP 47) */
-    const char *path;      /* below the torrent's name, '/' between elements, as the torrent says it */
+    uint32_t flags;   /* enum spate_file_flags (BEP 47) */
+    const char *path; /* below the torrent's name, '/' between elements, as the torrent says it */
     const char *disk_path; /* the same, as it will be written: every element made safe */
     uint64_t length;       /* bytes */
     uint64_t offset;       /* of its first byte in the torrent */
@@ -446,19 +448,19 @@ typedef int (*spate_progress)(void *user, uint64_t done_bytes, uint64_t total_by
 
 struct spate_create {
     uint32_t size;
-    uint32_t private_torrent;       /* BEP 27 */
-    const char *path;               /* a file or a directory */
-    const char *name;               /* NULL: the last element of the path */
+    uint32_t private_torrent; /* BEP 27 */
+    const char *path;         /* a file or a directory */
+    const char *name;         /* NULL: the last element of the path */
     const char *comment;
-    const char *created_by;         /* NULL: "spate/<version>"; "": leave it out */
-    int64_t creation_date;          /* seconds since 1970; 0: now; -1: leave it out */
-    uint32_t piece_length;          /* a power of two from 16 KiB; 0: chosen from the size */
-    uint32_t workers;               /* hashing threads; 0: one per core */
+    const char *created_by; /* NULL: "spate/<version>"; "": leave it out */
+    int64_t creation_date;  /* seconds since 1970; 0: now; -1: leave it out */
+    uint32_t piece_length;  /* a power of two from 16 KiB; 0: chosen from the size */
+    uint32_t workers;       /* hashing threads; 0: one per core */
     const char *const *trackers;
-    const uint32_t *tiers;          /* one a tracker; NULL: each a tier of its own */
+    const uint32_t *tiers; /* one a tracker; NULL: each a tier of its own */
     uint32_t tracker_count;
     uint32_t web_seed_count;
-    const char *const *web_seeds;   /* BEP 19 */
+    const char *const *web_seeds; /* BEP 19 */
     spate_progress progress;
     void *user;
 };
@@ -470,9 +472,9 @@ SPATE_API void spate_free(void *memory);
 
 struct spate_check {
     uint32_t size;
-    uint32_t flags;          /* SPATE_ADD_FOLLOW_SYMLINKS */
+    uint32_t flags; /* SPATE_ADD_FOLLOW_SYMLINKS */
     const char *save_path;
-    const char *name;        /* as in struct spate_add */
+    const char *name; /* as in struct spate_add */
     uint32_t workers;
     uint32_t reserved;
     spate_progress progress;
@@ -482,7 +484,7 @@ enum spate_check_file_state {
     SPATE_CHECK_GOOD = 0,
     SPATE_CHECK_MISSING = 1,
     SPATE_CHECK_SHORT = 2,
-    SPATE_CHECK_LONG = 3,  /* right as far as the torrent goes, but more bytes follow */
+    SPATE_CHECK_LONG = 3, /* right as far as the torrent goes, but more bytes follow */
     SPATE_CHECK_WRONG = 4,
     SPATE_CHECK_UNREADABLE = 5,
 };
@@ -501,13 +503,13 @@ SPATE_API int spate_check(const spate_metainfo *metainfo, const struct spate_che
 
 /* Fetches a small file (a .torrent) over http or https; *bytes is freed with spate_free(). Uses proxy,
  * ca_cert, user_agent, bind and allow_local of the settings. */
-SPATE_API int spate_fetch(const struct spate_settings *settings, const char *url, uint64_t max_bytes,
-                          int timeout_ms, spate_progress progress, void *user, void **bytes,
-                          size_t *length, struct spate_error *error);
+SPATE_API int spate_fetch(const struct spate_settings *settings, const char *url,
+                          uint64_t max_bytes, int timeout_ms, spate_progress progress, void *user,
+                          void **bytes, size_t *length, struct spate_error *error);
 
 struct spate_scrape {
     uint32_t size;
-    int32_t error;       /* SPATE_E... */
+    int32_t error; /* SPATE_E... */
     uint32_t seeders;
     uint32_t leechers;
     uint32_t completed;

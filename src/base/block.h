@@ -22,7 +22,7 @@ static inline int block_equals(struct block a, struct block b)
 struct part {
     const uint8_t *bytes; /* NULL: the bytes are those of block */
     uint32_t size;
-    struct block block;   /* where bytes is NULL: the rest of a block that is still to be sent */
+    struct block block; /* where bytes is NULL: the rest of a block that is still to be sent */
 };
 
 #endif

@@ -125,7 +125,7 @@ static inline uint64_t reader_u64(struct reader *r)
 /* Writes into caller's memory. Past the end it sets `failed` and writes nothing more. */
 struct writer {
     uint8_t *bytes;
-    size_t size;     /* written so far */
+    size_t size; /* written so far */
     size_t capacity;
     bool failed;
 };

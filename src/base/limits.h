@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+/* A table reads best as one. */
+/* clang-format off */
+
 /* ---- torrent files --------------------------------------------------------------------------- */
 #define LIMIT_METAINFO_BYTES          (32u << 20)  /* honest ones of 24 MB with 166,067 files are known */
 #define LIMIT_BENCODE_DEPTH           100u         /* as libtorrent */
@@ -80,5 +83,9 @@
 #define LIMIT_LOG_ENTRIES             1024u
 #define LIMIT_WORKERS                 64u          /* threads of one worker pool */
 #define LIMIT_COMMANDS                65536u       /* messages to a session that are not yet handled */
+
+/* clang-format on */
+
+/* clang-format on */
 
 #endif

@@ -1,7 +1,6 @@
 /* A rate meter in one-second slots. */
 #include "base/rate.h"
 
-
 enum { NS_PER_SECOND = 1000000000 };
 
 static void advance(struct rate *r, int64_t second)

@@ -19,6 +19,7 @@ void chacha_bytes(struct chacha *, void *out, size_t size);
 uint32_t chacha_u32(struct chacha *);
 uint64_t chacha_u64(struct chacha *);
 /* One block of the ChaCha20 function (RFC 8439, 2.3), for its test. */
-void chacha_block(const uint32_t key[8], uint32_t counter, const uint32_t nonce[3], uint8_t out[64]);
+void chacha_block(const uint32_t key[8], uint32_t counter, const uint32_t nonce[3],
+                  uint8_t out[64]);
 
 #endif

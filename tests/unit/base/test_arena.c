@@ -53,8 +53,9 @@ static void a_product_that_overflows_is_refused(void **state)
     (void)state;
     struct arena a;
     arena_init(&a, 0);
-    for (size_t below = 0; below < 64; below++) {
-        assert_null(arena_allocate(&a, SIZE_MAX - below)); /* with its header it would be a small one */
+    for (size_t below = 0; below < 32; below++) {
+        assert_null(
+            arena_allocate(&a, SIZE_MAX - below)); /* with its header it would be a small one */
     }
     assert_null(arena_array(&a, SIZE_MAX / 2, 3));
     assert_null(arena_array(&a, SIZE_MAX, SIZE_MAX));
