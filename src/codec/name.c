@@ -81,7 +81,8 @@ static size_t mark(char *name, size_t length, const char *tail, size_t tail_leng
     char extension[EXTENSION_BYTES_MAX + 1];
     memcpy(extension, tail + dot, extension_length);
     size_t room = name_max - MARK_BYTES - extension_length;
-    size_t stem = text_cut_utf8(span_of(name, length), room < length ? room : length);
+    size_t whole = length - extension_length;
+    size_t stem = text_cut_utf8(span_of(name, length), room < whole ? room : whole);
     name[stem] = '~';
     text_hex(hash, NAME_HASH_BYTES, name + stem + 1);
     memcpy(name + stem + MARK_BYTES, extension, extension_length);
