@@ -59,13 +59,15 @@ static void step_http(struct world *w, uint8_t kind, struct span input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint64_t random[4] = {1, 2, 3, 4};
-    const struct swarm_table_settings settings = {.interval_s = 100,
-                                                  .max_swarms = 3,
-                                                  .max_peers = 8,
-                                                  .max_swarm_peers = 4,
-                                                  .max_source_peers = 3};
+    struct swarm_table_settings settings;
     struct world w = {.now_ns = 1};
     struct reader r = reader_over(span_of(data, size));
+    swarm_table_settings_init(&settings);
+    settings.interval_s = 100;
+    settings.max_swarms = 3;
+    settings.max_peers = 8;
+    settings.max_swarm_peers = 4;
+    settings.max_source_peers = 3;
     swarm_table_init(&w.table, &settings, random);
     udp_server_init(&w.udp, &w.table, random + 2);
     http_server_init(&w.http, &w.table);
