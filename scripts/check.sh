@@ -2,16 +2,15 @@
 # make check: everything, in about a quarter of an hour on two cores. A line for each stage with its
 # time; what failed is shown where it failed; one closing line counts single tests and lint stages.
 #
-#   stage              what                                                           budget
-#   release build      gcc, as released, warnings are errors                          5 min with its tests
-#   release tests      unit, structure, symbols, port, api, cli and whatever has no stage of its own
-#   fuzz smoke         every fuzz target over its corpus, and a moment more           1 min
-#   simulation         whole swarms on a virtual clock                                2 min
-#   real clients       libtorrent, Transmission, aria2, opentracker                   3 min
-#   clang build        warnings are errors there too                                  3 min with all lint
-#   format, clang-tidy, cppcheck
-#   asan+ubsan         a build of its own, and every suite in it                      5 min
-#   tsan               a build of its own, and the suites that have threads           1 min
+#   stage                      what                                                        budget
+#   release build and tests    gcc, as released: unit, structure, symbols, port, api, cli  5 min
+#   simulation                 whole swarms on a virtual clock                             2 min
+#   bad weather                crashes, full disks, hostile peers and trackers             2 min
+#   real clients               libtorrent, Transmission, aria2, opentracker                3 min
+#   clang build and lint       clang's warnings; format, clang-tidy, cppcheck              2 min
+#   asan+ubsan build, tests    everything above but what looks at the release itself       5 min
+#   fuzz smoke                 every fuzz target over its corpus and mutations, there      1 min
+#   tsan build and tests       the suites that have threads                                1 min
 #
 # scripts/check.sh [STAGE...] runs only these: release lint asan tsan. With CI=true a skipped test (a
 # counterpart that is not installed) counts as a failure.
@@ -141,15 +140,16 @@ fi
 
 if wants release; then
     if lint 'release build' build "$root/release" --buildtype=debugoptimized -Dtests=true; then
-        tests 'release tests' "$root/release" --no-suite interop --no-suite sim --no-suite fuzz-smoke
+        tests 'release tests' "$root/release" --no-suite interop --no-suite sim --no-suite fuzz-smoke \
+            --no-suite weather
         suite_tests 'simulation' "$root/release" sim
+        suite_tests 'bad weather' "$root/release" weather
         suite_tests 'real clients' "$root/release" interop --num-processes 1
     fi
 fi
 
 if wants lint; then
     if CC=clang lint 'clang build' build "$root/clang" -Dtests=true -Dfuzz=true; then
-        suite_tests 'fuzz smoke' "$root/clang" fuzz-smoke
         lint 'clang-tidy' tidy
     fi
     lint 'format' check_format
@@ -164,6 +164,7 @@ if wants asan; then
         export UBSAN_OPTIONS=print_stacktrace=1
         tests 'asan+ubsan tests' "$root/asan" --no-suite symbols --no-suite structure \
             --no-suite fuzz-smoke --timeout-multiplier 4
+        suite_tests 'fuzz smoke' "$root/asan" fuzz-smoke --timeout-multiplier 4
         unset ASAN_OPTIONS UBSAN_OPTIONS
     fi
 fi

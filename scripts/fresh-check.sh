@@ -34,9 +34,8 @@ if [ "${1:-}" = --inside ]; then
         cd /root/spate
         for what in demo check; do
             echo "==== make $what ===="
-            make "$what" >"/root/$what.log" 2>&1
-            echo $? >"/root/$what.status"
-            cat "/root/$what.log"
+            make "$what" 2>&1 | tee "/root/$what.log"
+            echo "${PIPESTATUS[0]}" >"/root/$what.status"
         done'
 fi
 
