@@ -291,6 +291,7 @@ static int describing(struct io_fs *fs, const char *directory)
     CHECK(io_fs_stat_at(fs, dir, "other", &other) == 0 && other.inode != st.inode);
     CHECK(io_fs_stat_at(fs, dir, "missing", &other) == SPATE_ENOENT);
     CHECK(io_fs_stat(fs, dir, &other) == 0 && other.type == IO_TYPE_DIRECTORY);
+    CHECK(!other.exposed && !st.exposed);
     CHECK(io_fs_space(fs, dir, &free_bytes) == 0 && free_bytes > 0);
     io_fs_close(fs, file);
     io_fs_close(fs, dir);
@@ -394,6 +395,40 @@ static void a_listing_names_everything_once_and_never_the_dots(void **state)
     in_work(*state, listing);
 }
 
+static int real_paths(struct io_fs *fs, const char *directory)
+{
+    static const char *const same[] = {"",       "/", "//", "/link", "/link/", "/link//link/.",
+                                       "/./x/.."};
+    char path[4096], real[4096], wanted[4096], small[4];
+    struct io_file *dir, *below;
+    CHECK(io_fs_open_path(fs, directory, IO_OPEN_DIRECTORY, &dir) == 0);
+    CHECK(io_fs_open(fs, dir, "x", IO_OPEN_DIRECTORY | IO_OPEN_CREATE, &below) == 0);
+    CHECK(io_fs_real_path(fs, directory, wanted, sizeof wanted) == 0 && wanted[0] == '/');
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        snprintf(path, sizeof path, "%s%s", directory, same[i]);
+        CHECK(io_fs_real_path(fs, path, real, sizeof real) == 0 && strcmp(real, wanted) == 0);
+    }
+    /* What does not exist is taken as it stands. */
+    snprintf(path, sizeof path, "%s/link/none/such/", directory);
+    strncat(wanted, "/none/such", sizeof wanted - strlen(wanted) - 1);
+    CHECK(io_fs_real_path(fs, path, real, sizeof real) == 0 && strcmp(real, wanted) == 0);
+    CHECK(io_fs_real_path(fs, "/", real, sizeof real) == 0 && strcmp(real, "/") == 0);
+    CHECK(io_fs_real_path(fs, path, small, sizeof small) == SPATE_ENAMETOOLONG);
+    io_fs_close(fs, below);
+    io_fs_close(fs, dir);
+    return 0;
+}
+
+static void a_real_path_is_one_however_it_is_written(void **state)
+{
+    struct port_test *t = *state;
+    char path[4096];
+    const char *directory = t->hooks->directory(t->world, 0);
+    snprintf(path, sizeof path, "%s/link", directory);
+    t->hooks->symlink(t->world, 0, path, directory);
+    in_work(t, real_paths);
+}
+
 static int locking(struct io_fs *fs, const char *directory)
 {
     struct io_file *dir, *first, *second;
@@ -428,6 +463,7 @@ const struct CMUnitTest *port_suite_files(size_t *count)
         PORT_TEST(renaming_moves_and_replaces),
         PORT_TEST(an_open_file_outlives_its_name),
         PORT_TEST(a_listing_names_everything_once_and_never_the_dots),
+        PORT_TEST(a_real_path_is_one_however_it_is_written),
         PORT_TEST(a_lock_is_exclusive_and_ends_with_its_file),
     };
     *count = sizeof tests / sizeof *tests;

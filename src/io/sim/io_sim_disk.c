@@ -518,6 +518,11 @@ static int disk_lock(struct io_fs *fs, struct io_file *file)
     return noted(fs, IO_SIM_DISK_LOCK, NULL, rc);
 }
 
+static int disk_real_path(struct io_fs *fs, const char *path, char *out, size_t size)
+{
+    return io_sim_tree_real_path(&disk_of(fs)->tree, path, out, size);
+}
+
 static const struct io_fs_driver disk_driver = {
     .open_path = disk_open_path,
     .open = disk_open,
@@ -535,6 +540,7 @@ static const struct io_fs_driver disk_driver = {
     .space = disk_space,
     .name_max = disk_name_max,
     .lock = disk_lock,
+    .real_path = disk_real_path,
 };
 
 /* ---- the disk --------------------------------------------------------------------------------- */

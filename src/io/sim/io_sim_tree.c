@@ -242,3 +242,33 @@ void io_sim_tree_path(const struct io_sim_node *node, const char *below, char ou
     }
     memcpy(out, text + at, sizeof text - at);
 }
+
+int io_sim_tree_real_path(struct io_sim_tree *tree, const char *path, char *out, size_t size)
+{
+    char prefix[IO_SIM_PATH_MAX], real[IO_SIM_PATH_MAX];
+    size_t cut = strlen(path);
+    struct io_sim_node *node;
+    if (cut >= sizeof prefix) {
+        return SPATE_ENAMETOOLONG;
+    }
+    memcpy(prefix, path, cut + 1);
+    while (io_sim_tree_follow(tree, tree->root, prefix, &node) < 0) {
+        while (cut > 0 && prefix[cut - 1] == '/') {
+            cut--;
+        }
+        while (cut > 0 && prefix[cut - 1] != '/') {
+            cut--;
+        }
+        prefix[cut] = 0;
+    }
+    io_sim_tree_path(node, NULL, real);
+    const char *rest = path + cut + strspn(path + cut, "/");
+    int length = snprintf(out, size, "%s%s%s", real, *rest || !*real ? "/" : "", rest);
+    if (length < 0 || (size_t)length >= size) {
+        return SPATE_ENAMETOOLONG;
+    }
+    for (char *end = out + length; end > out + 1 && end[-1] == '/';) {
+        *--end = 0; /* "a/" and "a" are one place */
+    }
+    return 0;
+}

@@ -60,4 +60,8 @@ int io_sim_tree_parent(struct io_sim_tree *, const char *path, bool make, int64_
 /* The absolute path of a node and, when not NULL, a name below it; "" for one without a name. */
 void io_sim_tree_path(const struct io_sim_node *, const char *below, char out[IO_SIM_PATH_MAX]);
 
+/* The absolute path that a path stands for, with links resolved as far as it exists.
+ * SPATE_ENAMETOOLONG. */
+int io_sim_tree_real_path(struct io_sim_tree *, const char *path, char *out, size_t size);
+
 #endif
