@@ -1,0 +1,125 @@
+/* Scenarios of one swarm, each named as what it promises. */
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+static const struct world_file nested[] = {
+    {"a/first.bin", 1500000},
+    {"a/empty.txt", 0},
+    {"b/\xc3\xbcml\xc3\xa4ut.bin", 3},
+    {"b/c/last.bin", 3000001},
+};
+static const struct world_file single[] = {{NULL, 2500000}};
+
+/* A home line: 20 ms to the middle of the network, a little jitter, loss_ppm of its packets lost. */
+static struct io_sim_link home(uint32_t loss_ppm)
+{
+    struct io_sim_link link = io_sim_link_default();
+    link.delay_ns = 20000000;
+    link.jitter_ns = 2000000;
+    link.loss_ppm = loss_ppm;
+    link.up_bytes_per_s = 2000000;
+    link.down_bytes_per_s = 10000000;
+    return link;
+}
+
+struct outcome {
+    uint64_t log_hash;
+    int64_t last_ns;
+};
+
+/* One seed and so many leechers until all are complete, their files compared. */
+static struct outcome one_swarm(uint64_t seed, int leechers, uint32_t loss_ppm,
+                                const struct world_torrent *torrent)
+{
+    struct world *w = world_create(seed);
+    struct io_sim_link link = home(loss_ppm);
+    struct outcome out = {.log_hash = 0};
+    world_set_torrent(w, torrent);
+    for (int i = 0; i <= leechers; i++) {
+        world_add(w, &link, i == 0);
+    }
+    if (torrent->tracker == WORLD_TRACKER_NONE) {
+        for (int i = 1; i <= leechers; i++) {
+            world_introduce(&w->peers[i], &w->peers[i - 1]);
+        }
+    }
+    if (!world_finish(w, 600 * WORLD_SECOND_NS)) {
+        world_describe(w);
+        fail_msg("the swarm of seed %llu did not finish", (unsigned long long)seed);
+    }
+    for (int i = 0; i <= leechers; i++) {
+        struct spate_status status = world_status(&w->peers[i]);
+        assert_true(world_files_equal(&w->peers[i]));
+        assert_int_equal(status.verified_bytes, w->payload_bytes);
+        assert_int_equal(status.failed_bytes, 0);
+        assert_int_equal(status.banned_peers, 0);
+        if (w->peers[i].finished_ns > out.last_ns) {
+            out.last_ns = w->peers[i].finished_ns;
+        }
+    }
+    out.log_hash = io_sim_log_hash(w->sim);
+    world_destroy(w);
+    return out;
+}
+
+static void one_seed_and_eight_leechers_finish_twice_alike(void **state)
+{
+    (void)state;
+    /* Each end loses half a percent, so one packet in a hundred is lost between any two. */
+    const struct world_torrent torrent = {nested, 4, 65536, WORLD_TRACKER_UDP};
+    struct outcome first = one_swarm(1, 8, 5000, &torrent);
+    struct outcome second = one_swarm(1, 8, 5000, &torrent);
+    assert_true(first.log_hash == second.log_hash);
+    assert_true(first.last_ns == second.last_ns);
+}
+
+static void another_seed_is_another_run_with_the_same_end(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {nested, 4, 65536, WORLD_TRACKER_UDP};
+    struct outcome first = one_swarm(2, 8, 5000, &torrent);
+    struct outcome second = one_swarm(3, 8, 5000, &torrent);
+    assert_true(first.log_hash != second.log_hash);
+}
+
+static void peers_meet_through_an_http_tracker(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 32768, WORLD_TRACKER_HTTP};
+    one_swarm(4, 8, 5000, &torrent);
+}
+
+static void peers_that_were_named_by_hand_need_no_tracker(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 32768, WORLD_TRACKER_NONE};
+    one_swarm(5, 4, 5000, &torrent);
+}
+
+static void one_leecher_takes_about_what_the_line_takes(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_UDP};
+    struct outcome out = one_swarm(6, 1, 0, &torrent);
+    /* 2.5 MB at 2 MB/s, from one second on. */
+    int64_t took_ns = out.last_ns - WORLD_SECOND_NS;
+    assert_true(took_ns > 5 * WORLD_SECOND_NS / 4);
+    assert_true(took_ns < 5 * WORLD_SECOND_NS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_seed_and_eight_leechers_finish_twice_alike),
+        cmocka_unit_test(another_seed_is_another_run_with_the_same_end),
+        cmocka_unit_test(peers_meet_through_an_http_tracker),
+        cmocka_unit_test(peers_that_were_named_by_hand_need_no_tracker),
+        cmocka_unit_test(one_leecher_takes_about_what_the_line_takes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
