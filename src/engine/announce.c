@@ -333,6 +333,11 @@ static void keep_answer(struct announce *a, struct announce_tracker *t, struct r
     keep_tracker_id(r, result->answer.tracker_id);
     log_write(a->s.log, SPATE_LOG_DEBUG, a->s.torrent, "tracker %s: %u peers", host_of(t, host),
               r->peers);
+    if (result->answer.external.family != ADDR_NONE) {
+        char external[ADDR_TEXT_MAX];
+        log_write(a->s.log, SPATE_LOG_DEBUG, a->s.torrent, "tracker %s sees us at %s", host,
+                  addr_format(&result->answer.external, external));
+    }
     if (r->text) {
         log_write(a->s.log, SPATE_LOG_WARNING, a->s.torrent, "tracker %s warns: %s", host, r->text);
     }
