@@ -324,7 +324,7 @@ void magnet_deinit(struct magnet *m)
     *m = (struct magnet){0};
 }
 
-/* ---- writing ---- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Text that may not fit: what does not is only counted. */
 struct sink {

@@ -19,7 +19,7 @@ enum {
     ROUNDS_MAX = 8,
 };
 
-/* ---- one element ---- */
+/* ---- one element ----------------------------------------------------------------------------- */
 
 static bool is_unsafe(uint32_t c)
 {
@@ -113,6 +113,21 @@ static void draft_add(struct draft *d, const uint8_t *bytes, size_t n)
     d->length += n;
 }
 
+/* Of a name that will be cut only the tail still matters, from the beginning of a character. A byte that
+ * follows three of the kind that continues a character begins one, or stands for itself. */
+static struct span skip_to_tail(struct draft *d, struct span element)
+{
+    if (element.size <= TAIL_BYTES) {
+        return element;
+    }
+    d->tail_length = 0;
+    element = span_slice(element, element.size - TAIL_BYTES, SIZE_MAX);
+    for (int i = 0; i < 3 && (element.bytes[0] & 0xc0) == 0x80; i++) {
+        element = span_slice(element, 1, SIZE_MAX);
+    }
+    return element;
+}
+
 size_t name_make(struct span element, uint32_t name_max, const uint8_t hash[NAME_HASH_BYTES],
                  char *out)
 {
@@ -133,6 +148,9 @@ size_t name_make(struct span element, uint32_t name_max, const uint8_t hash[NAME
             draft_add(&d, element.bytes, n);
         }
         element = span_slice(element, n ? n : 1, SIZE_MAX);
+        if (d.length > LIMIT_NAME_BYTES) {
+            element = skip_to_tail(&d, element);
+        }
     }
     if (d.length > name_max) {
         size_t kept = d.length < LIMIT_NAME_BYTES ? d.length : LIMIT_NAME_BYTES;
@@ -142,7 +160,7 @@ size_t name_make(struct span element, uint32_t name_max, const uint8_t hash[NAME
     return d.length;
 }
 
-/* ---- case ---- */
+/* ---- case ------------------------------------------------------------------------------------ */
 
 /* The lower case of the letters of Latin, Greek, Cyrillic and Armenian; others stay. Upper and lower case of
  * all of these take the same number of bytes. */
@@ -187,7 +205,7 @@ static void fold(char *text)
     }
 }
 
-/* ---- a whole torrent ---- */
+/* ---- a whole torrent ------------------------------------------------------------------------- */
 
 struct entry {
     char *path;
