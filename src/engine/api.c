@@ -346,6 +346,9 @@ int spate_torrent_status(spate_session *s, spate_torrent torrent, struct spate_s
     if (!view) {
         return SPATE_ENOTFOUND;
     }
+    if (!s->own_thread) {
+        session_refresh(s->session, torrent); /* nobody else runs: it need not be old */
+    }
     pthread_mutex_lock(&hub->lock);
     struct spate_status status = view->status;
     pthread_mutex_unlock(&hub->lock);

@@ -164,6 +164,14 @@ static void add_torrent(struct session *s, struct command *command)
     }
 }
 
+void session_refresh(struct session *s, spate_torrent id)
+{
+    struct torrent *t = map_get(&s->by_id, &id);
+    if (t && t->publish_timer.armed) {
+        torrent_publish(t, 0);
+    }
+}
+
 static void command_torrent(struct session *s, struct torrent *t, struct command *command)
 {
     switch (command->type) {

@@ -51,6 +51,8 @@ int session_add(struct session *, const struct spate_add *, spate_torrent *out,
  * free(). wanted NULL: everything. SPATE_EINVAL when count is not the number of files. */
 int session_widen_wanted(const struct metainfo *, const uint8_t *wanted, uint32_t count,
                          uint8_t **out);
+/* The loop's thread: what people see of this torrent is brought up to date, if it is not. */
+void session_refresh(struct session *, spate_torrent);
 /* Posts a message and wakes the loop: any thread. Takes over command. */
 int session_post(struct session *, struct command *);
 
