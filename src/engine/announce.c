@@ -39,7 +39,6 @@ struct reach {
 struct announce_tracker {
     char *url;
     struct ask_target target;
-    uint32_t tier;
     struct reach reach[FAMILIES];
 };
 
@@ -92,8 +91,8 @@ static void tracker_free(struct announce_tracker *t)
     }
 }
 
-static int tracker_create(const char *url, uint32_t tier, bool trusted,
-                          struct announce_tracker **out, struct spate_error *error)
+static int tracker_create(const char *url, bool trusted, struct announce_tracker **out,
+                          struct spate_error *error)
 {
     struct announce_tracker *t = calloc(1, sizeof *t);
     *out = NULL;
@@ -101,7 +100,6 @@ static int tracker_create(const char *url, uint32_t tier, bool trusted,
         free(t);
         return SPATE_ENOMEM;
     }
-    t->tier = tier;
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {
         t->reach[lane].seeders = t->reach[lane].leechers = TRACKER_COUNT_UNKNOWN;
     }
@@ -117,8 +115,11 @@ static int tracker_create(const char *url, uint32_t tier, bool trusted,
 /* Makes room in all tables first, so that they never disagree. */
 static int reserve(struct announce *a)
 {
-    if (a->count >= LIMIT_TRACKERS) {
-        return SPATE_ELIMIT;
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        int status = announcer_reserve(&a->lanes[lane]);
+        if (status < 0) {
+            return status;
+        }
     }
     if (a->count < a->capacity) {
         return 0;
@@ -138,27 +139,20 @@ static int add(struct announce *a, const char *url, uint32_t tier, bool trusted,
 {
     for (uint32_t i = 0; i < a->count; i++) {
         if (strcmp(a->trackers[i]->url, url) == 0) {
+            a->trackers[i]->target.trusted |= trusted;
             return SPATE_EEXIST;
         }
     }
     struct announce_tracker *t;
     int status = reserve(a);
     if (status == 0) {
-        status = tracker_create(url, tier, trusted || a->s.allow_private, &t, error);
+        status = tracker_create(url, trusted || a->s.allow_private, &t, error);
     }
     if (status < 0) {
         return status;
     }
-    int64_t now_ns = io_now(a->s.io);
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {
-        status = announcer_add(&a->lanes[lane], tier, now_ns);
-        if (status < 0) {
-            break;
-        }
-    }
-    if (status < 0) {
-        tracker_free(t);
-        return status;
+        announcer_add(&a->lanes[lane], tier, io_now(a->s.io));
     }
     a->trackers[a->count++] = t;
     return 0;
@@ -168,7 +162,8 @@ int announce_add(struct announce *a, const char *url)
 {
     uint32_t tier = 0;
     for (uint32_t i = 0; i < a->count; i++) {
-        tier = a->trackers[i]->tier >= tier ? a->trackers[i]->tier + 1 : tier;
+        uint32_t taken = a->lanes[0].trackers[i].tier;
+        tier = taken >= tier ? taken + 1 : tier;
     }
     int status = add(a, url, tier, true, NULL);
     if (status == 0) {
@@ -553,7 +548,7 @@ static void fill_row(const struct announce *a, uint32_t tracker, struct spate_tr
     const struct announce_tracker *t = a->trackers[tracker];
     int64_t next_ns = INT64_MAX;
     const struct reach *shown = NULL;
-    row->tier = t->tier;
+    row->tier = a->lanes[0].trackers[tracker].tier;
     row->seeders = row->leechers = TRACKER_COUNT_UNKNOWN;
     text_copy(row->url, sizeof row->url, span_text(t->url));
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {

@@ -62,7 +62,7 @@ void announcer_deinit(struct announcer *a)
     announcer_init(a, 0);
 }
 
-static int grow(struct announcer *a)
+int announcer_reserve(struct announcer *a)
 {
     if (a->count < a->capacity) {
         return 0;
@@ -87,7 +87,7 @@ static int grow(struct announcer *a)
 
 int announcer_add(struct announcer *a, uint32_t tier, int64_t now_ns)
 {
-    int status = grow(a);
+    int status = announcer_reserve(a);
     if (status < 0) {
         return status;
     }

@@ -56,6 +56,8 @@ struct announcer_ask {
 /* Takes no memory. seed: for the order within tiers and for jitter. */
 void announcer_init(struct announcer *, uint64_t seed);
 void announcer_deinit(struct announcer *);
+/* Makes room for one more tracker, so that the next announcer_add() cannot fail. SPATE_ENOMEM, SPATE_ELIMIT. */
+int announcer_reserve(struct announcer *);
 /* Adds a tracker at a random place of its tier; returns its index (0, 1, ...), SPATE_ENOMEM or
  * SPATE_ELIMIT. */
 int announcer_add(struct announcer *, uint32_t tier, int64_t now_ns);

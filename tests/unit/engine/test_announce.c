@@ -614,6 +614,20 @@ static void a_tracker_of_the_users_may_be_anywhere(void **state)
     end(&s);
 }
 
+static void adding_a_tracker_of_the_torrent_makes_it_the_users(void **state)
+{
+    struct scene s;
+    (void)state;
+    begin(&s);
+    start(&s, URLS("udp://192.168.1.1:6969"));
+    run_until(&s, 3);
+    assert_int_equal(status_of(&s, 0).error, SPATE_EBLOCKED);
+    assert_int_equal(announce_add(s.announce, "udp://192.168.1.1:6969"), SPATE_EEXIST);
+    run_until(&s, 60);
+    assert_int_equal(status_of(&s, 0).error, SPATE_ETIMEDOUT);
+    end(&s);
+}
+
 static void trackers_are_bounded_in_number(void **state)
 {
     struct scene s;
@@ -719,6 +733,7 @@ int main(void)
         cmocka_unit_test(the_tracker_id_is_said_again),
         cmocka_unit_test(a_torrent_cannot_make_us_poke_at_local_services),
         cmocka_unit_test(a_tracker_of_the_users_may_be_anywhere),
+        cmocka_unit_test(adding_a_tracker_of_the_torrent_makes_it_the_users),
         cmocka_unit_test(trackers_are_bounded_in_number),
         cmocka_unit_test(it_can_be_destroyed_at_any_moment),
         cmocka_unit_test(the_owner_may_destroy_it_when_peers_come),
