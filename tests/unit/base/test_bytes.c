@@ -17,7 +17,7 @@ static void numbers_are_big_endian_both_ways(void **state)
     writer_u32(&w, 0x04050607);
     writer_u64(&w, UINT64_C(0x08090a0b0c0d0e0f));
     assert_false(w.failed);
-    for (uint8_t i = 0; i < sizeof bytes; i++) {
+    for (size_t i = 0; i < sizeof bytes; i++) {
         assert_int_equal(bytes[i], i + 1);
     }
     struct reader r = reader_over(span_of(bytes, sizeof bytes));

@@ -102,8 +102,8 @@ static void the_hash_is_siphash_1_3(void **state)
     (void)state;
     const uint64_t key[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
     uint8_t bytes[64];
-    for (uint8_t i = 0; i < sizeof bytes; i++) {
-        bytes[i] = i;
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t)i;
         assert_true(map_siphash(key, bytes, i) == siphash_slowly(key, bytes, i));
     }
     assert_true(map_siphash(key, bytes, 0) == UINT64_C(0xabac0158050fc4dc));
