@@ -219,10 +219,9 @@ const struct command check_command = {
     .name = "check",
     .summary = "compare files on the disk with a torrent",
     .usage = "[OPTION]... TORRENT -d DIR",
-    .text =
-        "Hashes the files of TORRENT (a file, a URL, or '-') below DIR and says which files and\n"
-        "pieces are missing or wrong. Reads only. Exits 0 when everything is right and 10 when\n"
-        "something is not. Pieces are numbered from 0.\n",
+    .text = "Hashes the files of TORRENT (a file, a URL, or '-') below DIR and says which "
+            "files and pieces are missing or wrong. Reads only. Exits 0 when everything is "
+            "right and 10 when something is not. Pieces are numbered from 0.",
     .options = check_options,
     .examples = "  spate check debian.torrent -d ~/iso\n"
                 "  spate check --quiet album.torrent -d ~/music || echo damaged\n",

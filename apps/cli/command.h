@@ -8,7 +8,7 @@ struct command {
     const char *name;
     const char *summary;          /* one line of the overview */
     const char *usage;            /* what follows "spate NAME" in the synopsis */
-    const char *text;             /* some lines about it, each ending with a line feed */
+    const char *text;             /* a paragraph about it, wrapped by the help */
     const struct option *options; /* ended by a row without a name */
     const char *examples;         /* lines, each ending with a line feed */
     uint32_t operands_least, operands_most;

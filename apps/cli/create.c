@@ -319,9 +319,9 @@ const struct command create_command = {
     .name = "create",
     .summary = "make a torrent file of a file or a directory",
     .usage = "[OPTION]... PATH",
-    .text = "Hashes PATH, writes a torrent file (v1) and prints its info hash and magnet link. The "
-            "file\n"
-            "appears complete or not at all, and replaces another one only with --force.\n",
+    .text = "Hashes PATH, writes a torrent file (v1) and prints its info hash and magnet "
+            "link. The file appears complete or not at all, and replaces another one only "
+            "with --force.",
     .options = create_options,
     .examples = "  spate create album -o album.torrent -t udp://tracker.example:6969/announce\n"
                 "  spate create film.mkv --private --piece-size 1M -t https://tracker.example/KEY\n"

@@ -193,11 +193,10 @@ const struct command get_command = {
     .name = "get",
     .summary = "download torrents and verify them",
     .usage = "[OPTION]... SOURCE...",
-    .text = "Downloads what each SOURCE describes: a .torrent file, an http or https URL of one, "
-            "or '-'\n"
-            "for standard input. It continues where it stopped, verifies every piece, and exits 0\n"
-            "only when every wanted byte is verified and handed to the disk's sync. Ctrl-C stops\n"
-            "cleanly, a second one at once.\n",
+    .text = "Downloads what each SOURCE describes: a .torrent file, an http or https URL "
+            "of one, or '-' for standard input. It continues where it stopped, verifies "
+            "every piece, and exits 0 only when every wanted byte is verified and handed "
+            "to the disk's sync. Ctrl-C stops cleanly, a second one at once.",
     .options = get_options,
     .examples = "  spate get debian.torrent\n"
                 "  spate get -o ~/iso --max-down 5M https://example.org/debian.torrent\n"

@@ -14,20 +14,20 @@ static const char *const group_names[OPTION_GROUPS] = {
     [OPTION_GROUP_OUTPUT] = "Output", [OPTION_GROUP_GENERAL] = "General",
 };
 
-/* Breaks the text at blanks; the first line begins at column `at`, all others at HELP_INDENT. */
-static void put_wrapped(FILE *file, const char *text, int at)
+/* Breaks the text at blanks; the first line begins at column `at`, all others at `indent`. */
+static void put_wrapped(FILE *file, const char *text, int at, int indent)
 {
-    if (at >= HELP_INDENT) {
+    if (at > indent) {
         fputc('\n', file);
         at = 0;
     }
-    fprintf(file, "%*s", HELP_INDENT - at, "");
-    for (int column = HELP_INDENT; *text;) {
+    fprintf(file, "%*s", indent - at, "");
+    for (int column = indent; *text;) {
         int length = (int)strcspn(text, " ");
-        if (column > HELP_INDENT && column + 1 + length > HELP_COLUMNS) {
-            fprintf(file, "\n%*s", HELP_INDENT, "");
-            column = HELP_INDENT;
-        } else if (column > HELP_INDENT) {
+        if (column > indent && column + 1 + length > HELP_COLUMNS) {
+            fprintf(file, "\n%*s", indent, "");
+            column = indent;
+        } else if (column > indent) {
             fputc(' ', file);
             column++;
         }
@@ -48,12 +48,13 @@ static void put_option(FILE *file, const struct option *option)
     } else if (option->argument) {
         at += fprintf(file, " %s", option->argument);
     }
-    put_wrapped(file, option->text, at + 1 < HELP_INDENT ? at : HELP_INDENT);
+    put_wrapped(file, option->text, at < HELP_INDENT - 1 ? at : HELP_INDENT + 1, HELP_INDENT);
 }
 
 void help_command(FILE *file, const struct command *command)
 {
-    fprintf(file, "Usage: spate %s %s\n\n%s", command->name, command->usage, command->text);
+    fprintf(file, "Usage: spate %s %s\n\n", command->name, command->usage);
+    put_wrapped(file, command->text, 0, 0);
     for (enum option_group group = 0; group < OPTION_GROUPS; group++) {
         bool first = true;
         for (const struct option *o = command->options; o && o->name; o++) {

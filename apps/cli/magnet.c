@@ -46,10 +46,9 @@ const struct command magnet_command = {
     .name = "magnet",
     .summary = "print the magnet link of a torrent file",
     .usage = "[OPTION]... TORRENT",
-    .text =
-        "Prints a magnet link with the hash, the name and the trackers of TORRENT: a file, an "
-        "http\n"
-        "or https URL of one, or '-' for standard input. Passkeys in trackers are part of it.\n",
+    .text = "Prints a magnet link with the hash, the name and the trackers of TORRENT: a "
+            "file, an http or https URL of one, or '-' for standard input. Passkeys in "
+            "trackers are part of it.",
     .options = magnet_options,
     .examples = "  spate magnet debian.torrent\n",
     .operands_least = 1,

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { RECORD_DIGITS = 13 }; /* milliseconds since 1970, as seconds, until 2286 */
+
 json_t *record_text(const char *text)
 {
     static const char replacement[] = "\xef\xbf\xbd";
@@ -52,7 +54,8 @@ static bool is_harmful(char c)
 
 char *record_line(json_t *object)
 {
-    char *plain = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER);
+    char *plain = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER |
+                                         JSON_REAL_PRECISION(RECORD_DIGITS));
     json_decref(object);
     if (!plain) {
         return NULL;

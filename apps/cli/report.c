@@ -155,9 +155,9 @@ void report_added(struct report *r, const struct job *job, const struct spate_me
         put_event(r, events_added(r->wall_ms, job, info));
     }
     if (!r->live) {
-        put_line(r, "%s: %s, %s to %s", printable_of(&name, job->status.name),
+        put_line(r, "%s: %s, %s %s", printable_of(&name, job->status.name),
                  text_bytes(job->status.wanted_bytes, size, sizeof size),
-                 r->seeding ? "seeding from" : "downloading",
+                 r->seeding ? "seeding from" : "downloading to",
                  printable_of(&directory, job->directory));
     }
     note(r, SPATE_LOG_INFO, job->status.name, "added");

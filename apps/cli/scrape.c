@@ -126,8 +126,8 @@ const struct command scrape_command = {
     .name = "scrape",
     .summary = "ask trackers how many seeders a torrent has",
     .usage = "[OPTION]... TORRENT",
-    .text = "Asks every tracker of TORRENT (a file, a URL, or '-') how many seeders, leechers and\n"
-            "completed downloads it knows. Exits 0 when one of them answered.\n",
+    .text = "Asks every tracker of TORRENT (a file, a URL, or '-') how many seeders, "
+            "leechers and completed downloads it knows. Exits 0 when one of them answered.",
     .options = scrape_options,
     .examples = "  spate scrape debian.torrent\n"
                 "  spate scrape --json --timeout 5s debian.torrent\n",

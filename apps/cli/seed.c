@@ -80,10 +80,9 @@ const struct command seed_command = {
     .name = "seed",
     .summary = "give finished files to others",
     .usage = "[OPTION]... TORRENT... -d DIR",
-    .text =
-        "Gives the files of each TORRENT to others until Ctrl-C. What an earlier run verified is\n"
-        "trusted; otherwise the files are checked first. Nothing is written to them: data that is\n"
-        "missing or wrong is an error.\n",
+    .text = "Gives the files of each TORRENT to others until Ctrl-C. What an earlier run "
+            "verified is trusted; otherwise the files are checked first. Nothing is "
+            "written to them: data that is missing or wrong is an error.",
     .options = seed_options,
     .examples = "  spate seed debian.torrent -d ~/iso\n"
                 "  spate seed *.torrent -d /srv/files --max-up 10M --port 6881\n"

@@ -32,9 +32,8 @@ const struct command show_command = {
     .name = "show",
     .summary = "say what is in a torrent file",
     .usage = "[OPTION]... TORRENT",
-    .text =
-        "Prints name, hashes, size, trackers and more of TORRENT: a file, an http or https URL of\n"
-        "one, or '-' for standard input.\n",
+    .text = "Prints name, hashes, size, trackers and more of TORRENT: a file, an http or "
+            "https URL of one, or '-' for standard input.",
     .options = show_options,
     .examples = "  spate show debian.torrent\n"
                 "  spate show --files album.torrent\n"

@@ -222,6 +222,18 @@ static void start_hook(struct transfer *t, struct job *job)
     job->hook = pid;
 }
 
+/* What the user can do about it, where an option of ours helps. */
+static const char *way_out(const struct transfer *t, int error)
+{
+    if (error == SPATE_EFOREIGN && !t->report.seeding) {
+        return " (--overwrite replaces it)";
+    }
+    if (error == SPATE_ENOENT && !t->report.seeding) {
+        return " (--check begins anew with what there is)";
+    }
+    return "";
+}
+
 static void job_failed(struct transfer *t, struct job *job)
 {
     const struct spate_status *s = &job->status;
@@ -231,7 +243,7 @@ static void job_failed(struct transfer *t, struct job *job)
     }
     char text[512];
     snprintf(text, sizeof text, "%s%s", s->message[0] ? s->message : spate_strerror(s->error),
-             s->error == SPATE_EFOREIGN ? " (--overwrite replaces it)" : "");
+             way_out(t, s->error));
     report_error(&t->report, s->name, text);
     transfer_remember(t, job->exit_code);
 }

@@ -25,7 +25,7 @@ static const char usage[] =
     "  --udp HOST:PORT    answer UDP announces and scrapes there\n"
     "  --http HOST:PORT   answer HTTP announces and scrapes there\n"
     "  --interval TIME    how often peers are told to announce (30m; from 1m to 1d)\n"
-    "  --max-swarms N     torrents kept at most; the longest silent make room (1000000)\n"
+    "  --max-swarms N     torrents kept at most, the most recent ones (1000000)\n"
     "  --quiet            print nothing but errors\n"
     "  --help             print this\n";
 

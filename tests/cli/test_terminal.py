@@ -1,0 +1,106 @@
+"""The live view, as it stands on a real terminal: in tmux, of several sizes and while they change."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import time
+import unittest
+
+import cli
+
+
+@unittest.skipUnless(shutil.which("tmux"), "tmux is not installed")
+class View(cli.Case):
+    def setUp(self):
+        super().setUp()
+        self.socket = self.path("tmux")
+        self.addCleanup(self.tmux, "kill-server", check=False)
+        self.write("files/日本語の長い名前のファイル.bin", cli.noise(2000000))
+        self.torrent_file = self.torrent("日本語の長い名前のファイル.bin")
+
+    def tmux(self, *arguments, check=True):
+        return subprocess.run(["tmux", "-u", "-f", "/dev/null", "-S", self.socket, *arguments], check=check,
+                              env=self.environment, capture_output=True, text=True).stdout
+
+    def run_in_terminal(self, columns, rows, *arguments, environment=()):
+        """Runs spate in a pane, with a line before and one behind; the pane stays."""
+        command = " ".join(map(shlex.quote, [cli.SPATE, *arguments]))
+        settings = " ".join(map(shlex.quote, environment))
+        self.tmux("new-session", "-d", "-x", str(columns), "-y", str(rows),
+                  f"cd {shlex.quote(self.directory)}; echo before; env {settings} {command}; echo code $?; exec sleep 600")
+
+    def screen(self, *options):
+        return self.tmux("capture-pane", "-p", *options).rstrip("\n").split("\n")
+
+    def wait_for(self, what):
+        return cli.wait_until(lambda: self.screen() if any(what in line for line in self.screen()) else None,
+                              f"'{what}' on the terminal")
+
+    def get(self, *more):
+        self.seed, address = self.seeder(self.torrent_file)
+        return ["get", self.torrent_file, "-o", "out", "--bind", "127.0.0.1", "--peer", address, *more]
+
+    def test_it_stands_in_place_and_ends_with_a_summary(self):
+        self.run_in_terminal(100, 20, *self.get("--max-down", "400k"))
+        self.wait_for("KiB/s")
+        time.sleep(1)
+        lines = self.screen()
+        self.assertEqual(lines[0], "before")
+        self.assertEqual(lines[1], "日本語の長い名前のファイル.bin")
+        self.assertIn(" %  ", lines[2])
+        self.assertIn("peers 1", lines[3])
+        self.assertEqual(len(lines), 4)
+        lines = self.wait_for("code 0")
+        self.assertEqual(lines[0], "before")
+        self.assertIn("complete, 1.9 MiB verified and synced", "".join(lines[1:3]))
+        self.assertFalse(any(" %  " in line for line in lines))
+
+    def test_resizing_leaves_one_view(self):
+        self.run_in_terminal(100, 20, *self.get("--max-down", "64k"))
+        self.wait_for("KiB/s")
+        for columns, rows in ((40, 20), (15, 10), (120, 8), (60, 30)):
+            self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
+            time.sleep(1.2)
+            # tmux moves lines out at the top when others wrap; those are neither lost nor doubled.
+            self.assertEqual(sum("before" in line for line in self.screen("-S", "-")), 1)
+            lines = self.screen()
+            self.assertEqual(sum(line.startswith("日本語") for line in lines), 1, lines)
+            self.assertEqual(sum(" %" in line for line in lines), 1, lines)
+        self.tmux("send-keys", "C-c")
+        lines = self.wait_for("code 130")
+        self.assertEqual(sum(line.startswith("日本語") for line in lines), 1, lines)
+
+    def test_colors_are_left_out_when_asked(self):
+        for name, environment, options, colored in (("plain", ["NO_COLOR=1"], [], False), ("option", [], ["--no-color"], False),
+                                                    ("color", [], [], True)):
+            with self.subTest(name):
+                self.run_in_terminal(100, 20, *self.get("--max-down", "64k", "-O", name, *options),
+                                     environment=environment)
+                self.wait_for("KiB/s")
+                self.assertEqual(any("\x1b[" in line for line in self.screen("-e")), colored)
+                self.tmux("send-keys", "C-c")
+                self.wait_for("code 130")
+                self.tmux("kill-session")
+
+    def test_without_utf8_the_bar_is_plain(self):
+        self.run_in_terminal(100, 20, *self.get("--max-down", "200k"), environment=["LC_ALL=C"])
+        lines = self.wait_for("#-")
+        self.assertTrue(any(line.startswith("##") for line in lines))
+        self.tmux("send-keys", "C-c")
+
+    def test_silence_is_explained(self):
+        self.run_in_terminal(100, 20, "get", self.torrent_file, "-o", "out", "--bind", "127.0.0.1")
+        lines = self.wait_for("nothing for 1")
+        self.assertIn("no peers known", lines[3])
+        self.tmux("send-keys", "C-c")
+        self.wait_for("code 130")
+
+    def test_a_terminal_that_cannot_move_its_cursor_gets_lines(self):
+        self.run_in_terminal(100, 20, *self.get(), environment=["TERM=dumb"])
+        lines = self.wait_for("code 0")
+        self.assertTrue(any("downloading to" in line for line in lines), lines)
+
+
+if __name__ == "__main__":
+    cli.main()
