@@ -82,20 +82,22 @@ static int load(struct part_file *p, struct io_fs *fs)
     return rc;
 }
 
-static int write_header(struct part_file *p, struct io_fs *fs)
+/* Header and index, in one write. */
+static int write_header(struct part_file *p, struct io_fs *fs, const struct bitset *pieces,
+                        const uint8_t *files)
 {
     uint8_t header[HEADER_BYTES];
     header_of(p, header);
     bitset_empty(&p->found);
-    for (uint32_t i = 0; p->files && i < p->file_count; i++) {
-        if (p->files[i]) {
+    for (uint32_t i = 0; files && i < p->file_count; i++) {
+        if (files[i]) {
             bitset_set(&p->found, i);
         }
     }
     struct iovec v[3] = {{.iov_base = header, .iov_len = HEADER_BYTES},
-                         {.iov_base = p->pieces.bytes, .iov_len = bitset_bytes(p->pieces.count)},
+                         {.iov_base = pieces->bytes, .iov_len = bitset_bytes(pieces->count)},
                          {.iov_base = p->found.bytes, .iov_len = bitset_bytes(p->found.count)}};
-    p->dirty = true;
+    p->dirty = p->torn = true;
     int64_t wrote = io_fs_write(fs, p->file, 0, v, 3);
     return wrote < 0 ? (int)wrote : 0;
 }
@@ -135,7 +137,8 @@ static int ensure(struct part_file *p, struct io_fs *fs, bool create)
     if (rc == SPATE_ESHORT && create) {
         p->created = true;
         rc = io_fs_truncate(fs, p->file, 0);
-        rc = rc == 0 ? write_header(p, fs) : rc;
+        rc = rc == 0 ? write_header(p, fs, &p->pieces, p->files) : rc;
+        p->torn = false; /* a file that was made in vain is made again */
     }
     if (rc < 0) {
         forget(p, fs);
@@ -251,17 +254,20 @@ static int sync_parent(struct part_file *p, struct io_fs *fs)
     return rc;
 }
 
+/* Its index is empty on the disk already: should it come back after a crash, it holds nothing. */
 static int delete_file(struct part_file *p, struct io_fs *fs)
 {
-    forget(p, fs);
-    p->dirty = p->created = false;
     struct io_file *directory;
     int rc = open_parent(p, fs, &directory);
     if (rc == 0) {
         const char *slash = strrchr(p->path, '/');
         rc = io_fs_unlink(fs, directory, slash ? slash + 1 : p->path);
-        rc = rc == 0 ? io_fs_sync(fs, directory) : rc;
         io_fs_close(fs, directory);
+    }
+    if (rc == 0 || rc == SPATE_ENOENT) {
+        forget(p, fs);
+        p->dirty = p->created = p->torn = false;
+        rc = 0;
     }
     return rc;
 }
@@ -282,25 +288,46 @@ uint8_t *part_file_found(struct part_file *p, struct io_fs *fs, int *rc)
     return files;
 }
 
+/* The new index is on the disk before it counts here; until then the old one does. */
+static int rewrite_index(struct part_file *p, struct io_fs *fs, const uint8_t *files,
+                         bool (*keep)(void *user, uint32_t piece), void *user)
+{
+    struct bitset kept;
+    int rc = bitset_init(&kept, p->pieces.count);
+    if (rc < 0) {
+        return rc;
+    }
+    uint32_t piece = bitset_next(&p->pieces, 0);
+    for (; piece < p->pieces.count; piece = bitset_next(&p->pieces, piece + 1)) {
+        if (keep(user, piece)) {
+            bitset_set(&kept, piece);
+        }
+    }
+    rc = write_header(p, fs, &kept, files);
+    rc = rc == 0 ? io_fs_sync(fs, p->file) : rc;
+    if (rc == 0) {
+        struct bitset old = p->pieces;
+        p->pieces = kept;
+        kept = old;
+        if (p->pieces.ones == 0) {
+            rc = delete_file(p, fs);
+        }
+    }
+    p->torn = rc < 0; /* then the index on the disk is that of a rule that did not come */
+    bitset_deinit(&kept);
+    return rc;
+}
+
 int part_file_change(struct part_file *p, struct io_fs *fs, const uint8_t *files,
                      bool (*keep)(void *user, uint32_t piece), void *user)
 {
     pthread_mutex_lock(&p->lock);
-    p->files = files;
     int rc = ensure(p, fs, false);
     if (rc == 0 && p->file && !p->read_only) {
-        uint32_t piece = bitset_next(&p->pieces, 0);
-        for (; piece < p->pieces.count; piece = bitset_next(&p->pieces, piece + 1)) {
-            if (!keep(user, piece)) {
-                bitset_clear(&p->pieces, piece);
-            }
-        }
-        if (p->pieces.ones == 0) {
-            rc = delete_file(p, fs);
-        } else {
-            rc = write_header(p, fs);
-            rc = rc == 0 ? io_fs_sync(fs, p->file) : rc;
-        }
+        rc = rewrite_index(p, fs, files, keep, user);
+    }
+    if (rc == 0) {
+        p->files = files;
     }
     pthread_mutex_unlock(&p->lock);
     return rc;
@@ -312,6 +339,10 @@ int part_file_sync(struct part_file *p, struct io_fs *fs)
     bool dirty = p->dirty, created = p->created;
     p->dirty = p->created = false;
     int rc = dirty ? ensure(p, fs, false) : 0;
+    if (rc == 0 && p->file && p->torn) {
+        rc = write_header(p, fs, &p->pieces, p->files);
+        p->torn = rc < 0;
+    }
     struct io_file *file = p->file;
     pthread_mutex_unlock(&p->lock);
     if (dirty && rc == 0) {

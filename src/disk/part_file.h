@@ -24,7 +24,8 @@ struct part_file {
         pieces; /* whose unwanted bytes are here; without memory while the file is not there */
     struct bitset found; /* the files whose bytes came here, as the index said when it was read */
     bool dirty;          /* something was written since the last sync */
-    bool created;        /* its directory gained an entry since the last sync */
+    bool torn;    /* the index on the disk may not be the one here: the next sync writes it */
+    bool created; /* its directory gained an entry since the last sync */
 };
 
 /* SPATE_ENOMEM. */
@@ -50,7 +51,7 @@ int part_file_write(struct part_file *, struct io_fs *, uint64_t offset, const s
  * *rc says so). Freed by the caller. */
 uint8_t *part_file_found(struct part_file *, struct io_fs *, int *rc);
 /* From now on the bytes of these files come here (lent; NULL: of none). Pieces that keep(user, piece) denies
- * are no longer here; without any the file is deleted. All of it is synced. */
+ * are no longer here; without any the file is deleted. All of it is synced; on failure nothing has changed. */
 int part_file_change(struct part_file *, struct io_fs *, const uint8_t *files,
                      bool (*keep)(void *user, uint32_t piece), void *user);
 int part_file_sync(struct part_file *, struct io_fs *);

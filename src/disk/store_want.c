@@ -158,7 +158,6 @@ static int change(struct store *s, struct io_fs *fs, struct store_want *want)
         rc = part_file_change(&s->part, fs, c.after, keeps, &c);
     }
     if (rc < 0) {
-        s->part.files = s->in_part;
         free(c.after);
     } else {
         free(s->in_part);
