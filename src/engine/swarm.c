@@ -192,7 +192,7 @@ void swarm_punish(struct swarm *s, uint64_t key, uint32_t piece)
             address = &s->ghosts[i].address;
         }
     }
-    if (!address) {
+    if (!address || peerbook_is_banned(&s->peerbook, address, swarm_now(s))) {
         return;
     }
     char text[ADDR_TEXT_MAX];

@@ -229,6 +229,9 @@ void swarm_peer_on_block(struct swarm_peer *sp, struct block block, uint8_t *des
 
 void swarm_peer_on_reject(struct swarm_peer *sp, struct block block, uint8_t *destination)
 {
+    if (!destination) {
+        return; /* of a request that was taken back; the block may have been asked again since */
+    }
     give_back(sp, block, destination);
     requests_on_reject(&sp->swarm->requests, &sp->requester, block);
     swarm_refill_soon(sp->swarm);
