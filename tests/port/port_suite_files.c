@@ -2,6 +2,8 @@
  * a test, so each body returns the line that does not hold, or 0. */
 #include "port_suite_inside.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 
 #define CHECK(condition)                                                                           \
@@ -367,7 +369,8 @@ static int listing(struct io_fs *fs, const char *directory)
     char name[300];
     struct io_file *dir;
     uint64_t cursor = 0;
-    int rc, found = 0, number;
+    uint64_t number;
+    int rc, found = 0;
     CHECK(io_fs_open_path(fs, directory, IO_OPEN_DIRECTORY, &dir) == 0);
     CHECK(io_fs_list(fs, dir, &cursor, name, sizeof name) == 0);
     for (int i = 0; i < COUNT; i++) {
@@ -379,8 +382,8 @@ static int listing(struct io_fs *fs, const char *directory)
         cursor = 0;
         found = 0;
         while ((rc = io_fs_list(fs, dir, &cursor, name, sizeof name)) == 1) {
-            CHECK(sscanf(name, "file-%d", &number) == 1 && number >= 0 && number < COUNT);
-            CHECK(!seen[number]);
+            CHECK(strncmp(name, "file-", 5) == 0);
+            CHECK(text_parse_number(name + 5, COUNT - 1, &number) && !seen[number]);
             seen[number] = true;
             found++;
         }

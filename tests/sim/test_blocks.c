@@ -28,8 +28,8 @@ static struct run one_run(uint64_t seed, const struct actor_habits habits[ACTORS
     struct run out = {.log_hash = 0};
     world_set_torrent(w, &torrent);
     struct world_peer *leech = world_add(w, &link, false);
-    for (uint8_t i = 0; i < ACTORS; i++) {
-        actors[i] = actor_create(w, (uint8_t)(i + 1), seed * 10 + i, &habits[i]);
+    for (int i = 0; i < ACTORS; i++) {
+        actors[i] = actor_create(w, (uint8_t)(i + 1), seed * 10 + (uint64_t)i, &habits[i]);
         const struct world_peer named = {.address = actor_address(actors[i])};
         world_introduce(leech, &named);
     }
