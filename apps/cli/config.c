@@ -3,6 +3,7 @@
 #include "apps/cli/config.h"
 
 #include "apps/cli/hint.h"
+#include "apps/cli/message.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,7 +56,7 @@ static const char *nearest_key(const struct command *const *commands, const char
 static char *expand_home(struct options *o, char *value, const struct option *option, char *message,
                          size_t size)
 {
-    const char *home = getenv("HOME");
+    const char *home = secure_getenv("HOME");
     if ((option->kind != OPTION_DIRECTORY && option->kind != OPTION_FILE) ||
         strncmp(value, "~/", 2) != 0 || !home) {
         return value;
@@ -126,7 +127,7 @@ bool config_apply(struct options *o, const struct command *command,
 bool config_user_path(const char *variable, const char *fallback, const char *name, char *out,
                       size_t size)
 {
-    const char *base = getenv(variable), *home = getenv("HOME");
+    const char *base = secure_getenv(variable), *home = secure_getenv("HOME");
     int length = -1;
     /* The XDG base directory specification: a relative path there is to be ignored. */
     if (base && base[0] == '/') {
@@ -153,7 +154,7 @@ bool config_read(struct options *o, const struct command *command,
         if (!o->config && (errno == ENOENT || errno == ENOTDIR)) {
             return true;
         }
-        snprintf(message, size, "%s: %s", name, strerror(errno));
+        snprintf(message, size, "%s: %s", name, message_errno(errno));
         return false;
     }
     char *text = malloc(CONFIG_BYTES_MAX + 1);

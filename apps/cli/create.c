@@ -130,10 +130,10 @@ static int write_file_undisturbed(const char *output, bool force, const void *by
     sigaddset(&endings, SIGINT);
     sigaddset(&endings, SIGTERM);
     sigaddset(&endings, SIGHUP);
-    sigprocmask(SIG_BLOCK, &endings, &before);
+    pthread_sigmask(SIG_BLOCK, &endings, &before);
     int failed = write_file(output, force, bytes, size);
     int problem = errno;
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = problem;
     return failed;
 }
@@ -146,12 +146,13 @@ static int save(const char *output, const struct options *options, const void *b
     if (failed == 0) {
         return EXIT_CODE_OK;
     }
-    if (errno == EEXIST) {
+    int problem = errno;
+    if (problem == EEXIST) {
         message_error("%s: exists already; --force replaces it", output);
         return EXIT_CODE_IN_THE_WAY;
     }
-    message_error("%s: %s", output, strerror(errno));
-    return errno == ENOSPC ? EXIT_CODE_NO_SPACE : EXIT_CODE_DISK;
+    message_error("%s: %s", output, message_errno(problem));
+    return problem == ENOSPC ? EXIT_CODE_NO_SPACE : EXIT_CODE_DISK;
 }
 
 /* ---- saying what it is ------------------------------------------------------------------------- */

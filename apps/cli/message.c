@@ -17,6 +17,12 @@ void message_error(const char *format, ...)
     fprintf(stderr, "spate: %s\n", text_escape(span_text(text), line, sizeof line));
 }
 
+const char *message_errno(int problem)
+{
+    const char *text = strerrordesc_np(problem);
+    return text ? text : "unknown error";
+}
+
 const char *printable_of(struct printable *p, const char *text)
 {
     return text_escape(span_text(text), p->text, sizeof p->text);

@@ -9,6 +9,9 @@
 /* "spate: ..." with everything that came out of the format escaped. */
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The words for an errno value; never NULL, valid for ever. */
+const char *message_errno(int problem);
+
 /* A text of a stranger, escaped, in a buffer that the caller lends. */
 struct printable {
     char text[1024];

@@ -44,7 +44,7 @@ bool report_init(struct report *r, const struct options *options, bool seeding, 
     output_init(&r->out, STDOUT_FILENO);
     report_clock(r);
     if (!journal_init(&r->journal, options->log, !options->verbose)) {
-        snprintf(text, size, "--log %s: %s", options->log, strerror(errno));
+        snprintf(text, size, "--log %s: %s", options->log, message_errno(errno));
         return false;
     }
     r->live = !options->json && !options->quiet && terminal_is_live(STDOUT_FILENO);

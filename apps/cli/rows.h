@@ -4,11 +4,12 @@
 
 #include "apps/cli/options.h"
 
-#define ROW(letter_, kind_, group_, field_, name_, argument_, text_, ...)                          \
+/* What follows the argument is the text, and after it whatever else the row has. */
+#define ROW(letter_, kind_, group_, field_, name_, argument_, ...)                                 \
     {                                                                                              \
         .letter = (letter_), .kind = OPTION_##kind_, .group = OPTION_GROUP_##group_,               \
         .offset = offsetof(struct options, field_), .name = (name_), .argument = (argument_),      \
-        .text = (text_), __VA_ARGS__                                                               \
+        .text = __VA_ARGS__                                                                        \
     }
 #define ROW_END                                                                                    \
     {                                                                                              \

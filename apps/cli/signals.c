@@ -30,7 +30,7 @@ bool signals_init(struct signals *s)
     }
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     s->fd = -1;
-    if (sigaction(SIGPIPE, &ignore, NULL) != 0 || sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+    if (sigaction(SIGPIPE, &ignore, NULL) != 0 || pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) {
         return false;
     }
     s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -67,5 +67,5 @@ void signals_release(struct signals *s)
         }
         sigaddset(&set, endings[i]);
     }
-    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }

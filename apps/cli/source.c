@@ -76,7 +76,7 @@ static int read_file(struct source *s)
     if (errno == EFBIG) {
         message_error("%s: too long for a torrent file (the limit is 32 MiB)", s->name);
     } else {
-        message_error("%s: %s", s->name, strerror(errno));
+        message_error("%s: %s", s->name, message_errno(errno));
     }
     return EXIT_CODE_SOURCE;
 }
@@ -207,7 +207,7 @@ int source_read_lists(const struct options *options, struct option_list *list,
         size_t size;
         char *text = read_all(options->inputs.items[i], LIST_BYTES_MAX, &size);
         if (!text) {
-            message_error("%s: %s", options->inputs.items[i], strerror(errno));
+            message_error("%s: %s", options->inputs.items[i], message_errno(errno));
             return EXIT_CODE_SOURCE;
         }
         bool good = add_lines(text, list, owned);

@@ -8,7 +8,7 @@
 
 bool terminal_is_live(int fd)
 {
-    const char *term = getenv("TERM");
+    const char *term = secure_getenv("TERM");
     return isatty(fd) && term && *term && strcmp(term, "dumb") != 0;
 }
 
@@ -24,7 +24,7 @@ bool terminal_speaks_utf8(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *value = getenv(names[i]);
+        const char *value = secure_getenv(names[i]);
         if (value && *value) {
             return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
         }
@@ -34,7 +34,7 @@ bool terminal_speaks_utf8(void)
 
 bool terminal_has_color(int fd, bool no_color)
 {
-    const char *said = getenv("NO_COLOR");
+    const char *said = secure_getenv("NO_COLOR");
     return !no_color && !(said && *said) && terminal_is_live(fd);
 }
 

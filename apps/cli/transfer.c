@@ -5,6 +5,7 @@
 #include "apps/cli/config.h"
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/hook.h"
+#include "apps/cli/message.h"
 #include "apps/cli/network.h"
 #include "apps/cli/reason.h"
 
@@ -44,7 +45,7 @@ static int open_session(struct transfer *t)
     char state[STATE_PATH_BYTES];
     struct spate_settings settings;
     struct spate_error error = {.size = sizeof error};
-    network_fill_settings(&settings, t->options, NETWORK_SESSION, NULL);
+    network_fill_settings(&settings, t->options, NETWORK_SESSION, "");
     settings.state_dir = t->options->state_dir;
     if (!settings.state_dir) {
         if (config_user_path("XDG_STATE_HOME", ".local/state", "", state, sizeof state)) {
@@ -87,7 +88,7 @@ int transfer_init(struct transfer *t, const struct options *options, bool seedin
     }
     t->jobs = calloc(job_max + 1, sizeof *t->jobs);
     if (!t->jobs || !signals_init(&t->signals)) {
-        report_error(&t->report, "", strerror(errno));
+        report_error(&t->report, "", message_errno(errno));
         return EXIT_CODE_FAILED;
     }
     return open_session(t);
@@ -214,7 +215,7 @@ static void start_hook(struct transfer *t, struct job *job)
     if (pid < 0) {
         char text[256];
         snprintf(text, sizeof text, "--on-complete %s: %s", t->options->on_complete.items[0],
-                 strerror(-pid));
+                 message_errno(-pid));
         report_error(&t->report, job->status.name, text);
         transfer_remember(t, EXIT_CODE_COMMAND);
         return;
