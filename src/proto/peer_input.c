@@ -36,13 +36,17 @@ static bool head_may_be_answer(const struct peer *p)
 
 static void plan_answers(struct peer *p, size_t *planned)
 {
+    bool sink_taken = p->reading == PEER_READ_BLOCK && !p->arriving.destination;
     uint32_t blocks = p->right_guesses >= PEER_GUESSES_TRUSTED ? PEER_SPECULATE_BLOCKS : 1;
     size_t head_done = p->reading == PEER_READ_HEAD ? p->head_size : 0;
     for (uint32_t i = 0; i < p->pending_count && i < blocks; i++) {
         const struct peer_pending *next = peer_pending_at(p, i);
-        if (*planned + next->block.length > PEER_SPECULATE_BYTES) {
+        /* The sink once at most: if the guess is wrong, its bytes are needed after all. */
+        if (*planned + next->block.length > PEER_SPECULATE_BYTES ||
+            (!next->destination && sink_taken)) {
             return;
         }
+        sink_taken = sink_taken || !next->destination;
         plan_add(p, p->plan_heads[i], WIRE_PIECE_HEADER_BYTES - head_done);
         plan_add(p, next->destination ? next->destination : p->scratch->sink, next->block.length);
         *planned += next->block.length;

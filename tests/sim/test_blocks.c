@@ -65,7 +65,8 @@ static void late_double_halved_and_disordered_blocks_all_land_in_their_places(vo
     };
     struct actor_deeds all = {0};
     (void)state;
-    for (uint64_t seed = 1; seed <= 30; seed++) {
+    /* Seed 2 once asked for a block whose place was lent, seed 69 read bytes that had been sunk twice. */
+    for (uint64_t seed = 1; seed <= 100; seed++) {
         struct run run = one_run(seed, habits);
         assert_int_equal(run.status.failed_bytes, 0);
         assert_int_equal(run.status.banned_peers, 0);
