@@ -211,14 +211,18 @@ static curl_socket_t transfer_on_open(void *data, curlsocktype purpose, struct c
     return fd;
 }
 
+static bool host_is_literal(const struct transfer *t)
+{
+    struct addr literal;
+    return addr_parse(&literal, span_text(t->connect_host));
+}
+
 /* Names come from us (t->pins); libcurl only has to read literal addresses. */
 static int transfer_on_resolve(void *resolver, void *reserved, void *data)
 {
-    struct transfer *t = data;
-    struct addr literal;
     (void)resolver;
     (void)reserved;
-    return addr_parse(&literal, span_text(t->connect_host)) ? 0 : 1;
+    return host_is_literal(data) ? 0 : 1;
 }
 
 /* ---- one hop --------------------------------------------------------------------------------- */
@@ -286,9 +290,13 @@ static bool set_options(CURL *easy, struct transfer *t)
            curl_easy_setopt(easy, CURLOPT_RESOLVE, t->pins) == CURLE_OK;
 }
 
-/* "+host:port:1.2.3.4,[::1]": libcurl takes these addresses and forgets them after a minute. */
-static struct curl_slist *make_pins(const struct transfer *t)
+/* "+host:port:1.2.3.4,[::1]": libcurl takes these addresses and forgets them after a minute. A literal
+ * address needs none, and one of IPv6 could not be written there. False when memory is out. */
+static bool make_pins(struct transfer *t)
 {
+    if (host_is_literal(t)) {
+        return true;
+    }
     char line[256 + 16 + IO_RESOLVE_ADDRESSES * (ADDR_TEXT_MAX + 3)];
     char text[ADDR_TEXT_MAX];
     int at = snprintf(line, sizeof line, "+%s:%u:", t->connect_host, t->connect_port);
@@ -299,7 +307,8 @@ static struct curl_slist *make_pins(const struct transfer *t)
         at += snprintf(line + at, sizeof line - (size_t)at,
                        bare.family == ADDR_V6 ? "%s[%s]" : "%s%s", i ? "," : "", text);
     }
-    return curl_slist_append(NULL, line);
+    t->pins = curl_slist_append(NULL, line);
+    return t->pins != NULL;
 }
 
 /* Loopback and private networks only when the caller says so, and never for a redirect that comes
@@ -344,9 +353,8 @@ static void hop_on_resolved(struct io_op *op, int status)
     t->has_location = false;
     t->failure = 0;
     t->curl_text[0] = 0;
-    t->pins = make_pins(t);
     t->easy = curl_easy_init();
-    if (!t->pins || !t->easy || !set_options(t->easy, t) ||
+    if (!make_pins(t) || !t->easy || !set_options(t->easy, t) ||
         io_uv_curl_add(&t->owner->curl, t->easy) < 0) {
         transfer_fail(t, SPATE_ENOMEM, "out of memory");
     }

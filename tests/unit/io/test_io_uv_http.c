@@ -432,6 +432,19 @@ static void an_answer_is_an_answer_whatever_its_status(void **state)
     io_uv_destroy(io);
 }
 
+static void a_literal_address_of_ipv6_is_reached(void **state)
+{
+    (void)state;
+    struct io *io = world_create(net.dns.csv);
+    struct web_server server;
+    char url[64];
+    web_server_start(&server, "::1", NULL, pages);
+    snprintf(url, sizeof url, "http://[::1]:%u/plain", server.port);
+    expect(io, url, 200, "hello");
+    web_server_stop(&server);
+    io_uv_destroy(io);
+}
+
 static void what_is_not_http_is_said_to_be_so(void **state)
 {
     (void)state;
@@ -883,6 +896,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_is_an_answer_whatever_its_status),
+        cmocka_unit_test(a_literal_address_of_ipv6_is_reached),
         cmocka_unit_test(what_is_not_http_is_said_to_be_so),
         cmocka_unit_test(a_bad_url_reaches_nobody),
         cmocka_unit_test(packed_answers_are_unpacked),

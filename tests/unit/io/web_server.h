@@ -164,18 +164,21 @@ static inline void *web_main(void *argument)
 static inline void web_server_start(struct web_server *s, const char *ip, SSL_CTX *tls,
                                     const struct web_page *pages)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t size = sizeof at;
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    bool is_v6 = strchr(ip, ':') != NULL;
+    struct sockaddr *at = is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
+    socklen_t size = is_v6 ? sizeof v6 : sizeof v4;
     int one = 1;
     *s = (struct web_server){.pages = pages, .tls = tls};
     pthread_mutex_init(&s->lock, NULL);
-    assert_int_equal(inet_pton(AF_INET, ip, &at.sin_addr), 1);
-    s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(inet_pton(at->sa_family, ip, is_v6 ? (void *)&v6.sin6_addr : &v4.sin_addr), 1);
+    s->fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    assert_int_equal(bind(s->fd, (struct sockaddr *)&at, size), 0);
+    assert_int_equal(bind(s->fd, at, size), 0);
     assert_int_equal(listen(s->fd, 128), 0);
-    assert_int_equal(getsockname(s->fd, (struct sockaddr *)&at, &size), 0);
-    s->port = ntohs(at.sin_port);
+    assert_int_equal(getsockname(s->fd, at, &size), 0);
+    s->port = ntohs(is_v6 ? v6.sin6_port : v4.sin_port);
     assert_int_equal(pipe(s->stop_pipe), 0);
     assert_int_equal(pthread_create(&s->thread, NULL, web_main, s), 0);
 }
