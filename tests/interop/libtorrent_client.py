@@ -1,0 +1,76 @@
+"""A libtorrent session that takes orders: one JSON object a line on standard input, one answer a line on
+standard output; it ends when its input does. Runs under the Python that Debian's libtorrent is made for.
+
+    libtorrent_client.py ADDRESS PORT tcp|utp UPLOAD_RATE
+
+    {"do": "add", "torrent": FILE, "directory": DIR, "seed": BOOL, "peers": [[HOST, PORT], ...]}
+    {"do": "status"}    -> [{"info_hash", "done", "uploaded", "downloaded", "peers", "error"}, ...]
+    {"do": "create", "source": PATH, "out": FILE, "flags": N, "piece": BYTES}    -> bytes of padding
+"""
+
+import json
+import os
+import sys
+
+import libtorrent as lt
+
+PLAIN = {"enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+         "allow_multiple_connections_per_ip": True, "alert_mask": 0, "user_agent": "libtorrent/" + lt.version}
+
+
+def session(address, port, transport, upload_rate):
+    host = "[%s]" % address if ":" in address else address
+    utp = {"enable_incoming_utp": transport == "utp", "enable_outgoing_utp": transport == "utp",
+           "upload_rate_limit": int(upload_rate)}
+    return lt.session({**PLAIN, **utp, "listen_interfaces": "%s:%s" % (host, port), "outgoing_interfaces": address})
+
+
+def add(s, order):
+    params = lt.add_torrent_params()
+    params.ti = lt.torrent_info(order["torrent"])
+    params.save_path = order["directory"]
+    params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+    if order["seed"]:
+        params.flags |= lt.torrent_flags.seed_mode
+    handle = s.add_torrent(params)
+    for host, port in order["peers"]:
+        handle.connect_peer((host, port))
+
+
+def client_of(peer):
+    return peer.client.decode(errors="replace") if isinstance(peer.client, bytes) else peer.client
+
+
+def status(s):
+    answer = []
+    for handle in s.get_torrents():
+        now = handle.status()
+        answer.append({
+            "info_hash": str(handle.info_hashes().v1), "done": now.is_seeding, "error": now.errc.message()
+            if now.errc.value() else "", "uploaded": now.total_payload_upload,
+            "downloaded": now.total_payload_download, "wasted": now.total_redundant_bytes,
+            "failed": now.total_failed_bytes, "peers": [client_of(p) for p in handle.get_peer_info()]})
+    return answer
+
+
+def create(order):
+    files = lt.file_storage()
+    lt.add_files(files, order["source"])
+    made = lt.create_torrent(files, order["piece"], flags=order["flags"])
+    lt.set_piece_hashes(made, os.path.dirname(order["source"]))
+    with open(order["out"], "wb") as out:
+        out.write(lt.bencode(made.generate()))
+    files = lt.torrent_info(order["out"]).files()
+    return sum(files.file_size(i) for i in range(files.num_files()) if files.file_flags(i) & lt.file_flags_t.flag_pad_file)
+
+
+def main():
+    s = session(*sys.argv[1:5])
+    for line in sys.stdin:
+        order = json.loads(line)
+        answer = {"add": lambda: add(s, order), "status": lambda: status(s),
+                  "create": lambda: create(order)}[order["do"]]()
+        print(json.dumps(answer), flush=True)
+
+
+main()
