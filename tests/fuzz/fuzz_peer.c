@@ -110,25 +110,56 @@ static void receive(struct world *w, struct reader *input, size_t size)
     peer_received(&w->peer, n, 2);
 }
 
-/* A whole answer to the oldest request, whose bytes an input cannot guess. */
-static void answer(struct world *w, uint8_t which)
+/* Bytes that an input cannot guess: answers to requests that are outstanding, in any order, some with a message
+ * between. They arrive at once, so that guesses about them fail. */
+static void answer(struct world *w, uint8_t which, uint8_t count)
 {
-    static const uint8_t data[BLOCK_BYTES];
-    uint8_t head[WIRE_PIECE_HEADER_BYTES];
-    if (peer_outstanding(&w->peer) == 0 || w->peer.reading == PEER_READ_HANDSHAKE) {
+    static uint8_t stream[8 * (BLOCK_BYTES + 64)];
+    struct writer out = writer_over(stream, sizeof stream);
+    struct peer *p = &w->peer;
+    if (p->reading == PEER_READ_HANDSHAKE || (p->incoming && !p->handshaked)) {
         return;
     }
-    struct block block = peer_pending_at(&w->peer, which % peer_outstanding(&w->peer))->block;
-    wire_write_piece_header(head, block);
-    peer_receive(&w->peer, span_of(head, sizeof head), 2);
-    peer_receive(&w->peer, span_of(data, block.length), 2);
+    for (uint8_t i = 0; i < count % 8 && i < peer_outstanding(p); i++) {
+        uint32_t n = (uint32_t)(which + i * (which & 3u)) % peer_outstanding(p);
+        struct block block = peer_pending_at(p, n)->block;
+        if (count & 16) {
+            wire_write_index(&out, WIRE_HAVE, (uint32_t)(which + i) % PIECES);
+        }
+        if (count & 32 && p->remote.fast) {
+            wire_write_block(&out, WIRE_REJECT, block);
+        }
+        uint8_t *head = writer_room(&out, WIRE_PIECE_HEADER_BYTES);
+        ASSERT(head && writer_room(&out, block.length));
+        wire_write_piece_header(head, block);
+    }
+    if (count & 64) { /* the last one stops half way */
+        out.size -= out.size / 3;
+    }
+    struct reader input = reader_over(span_of(stream, out.size));
+    while (input.rest.size > 0 && !p->fault) {
+        receive(w, &input, count & 128 ? 5000 : sizeof stream);
+    }
+}
+
+/* Everything it ever asks for, again and again, without reading our answers. */
+static void flood(struct world *w, uint8_t id, uint8_t count)
+{
+    uint8_t message[17];
+    struct writer out = writer_over(message, sizeof message);
+    wire_write_block(&out, id & 1 ? WIRE_REQUEST : WIRE_CANCEL, any_block(id, count));
+    if (w->peer.reading == PEER_READ_HEAD && w->peer.head_size == 0 && w->peer.piece_count > 0) {
+        for (uint32_t i = 0; i < count * 20u; i++) {
+            peer_receive(&w->peer, span_of(message, sizeof message), 2);
+        }
+    }
 }
 
 static void step(struct world *w, struct reader *input)
 {
     uint8_t op = reader_u8(input), a = reader_u8(input), b = reader_u8(input);
     struct peer *p = &w->peer;
-    switch (op % 10) {
+    switch (op % 13) {
     case 0:
     case 1:
         receive(w, input, ((size_t)a << 8) | b);
@@ -153,13 +184,26 @@ static void step(struct world *w, struct reader *input)
         peer_interest(p, b & 1);
         break;
     case 8:
-        answer(w, a);
+        answer(w, a, b);
+        break;
+    case 9:
+        flood(w, a, b);
+        break;
+    case 10:
+        peer_upload_only(p, a & 1);
+        peer_dont_have(p, b % PIECES);
+        break;
+    case 11:
+        for (uint8_t i = 0; i < b; i++) {
+            ask(w, any_block((uint8_t)(a + i), i));
+        }
         break;
     default:
         if (peer_wants(p) > 0) {
             peer_refuse(p);
         }
         peer_wake(p, (int64_t)a * 1000000000);
+        ASSERT(peer_deadline(p) > 0 && peer_fault_text(p->fault) != NULL);
         break;
     }
 }
@@ -172,13 +216,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct peer_scratch *scratch = malloc(sizeof *scratch);
     struct world *w = calloc(1, sizeof *w);
     struct reader input = reader_over(span_of(data, size));
-    bool incoming = reader_u8(&input) & 1;
+    uint8_t kind = reader_u8(&input);
+    bool incoming = kind & 1;
     const struct peer_settings settings = {
         .scratch = scratch, .info_hash = incoming ? NULL : info_hash, .peer_id = id, .now_ns = 1};
     if (!scratch || !w || peer_init(&w->peer, &settings) || bitset_init(&w->have, PIECES)) {
         abort();
     }
     bitset_set(&w->have, 3);
+    if (kind & 2) {
+        bitset_fill(&w->have);
+    }
     for (int i = 0; i < SLOTS; i++) {
         memset(w->slots[i].bytes + BLOCK_BYTES, 0xfe, 8);
     }
