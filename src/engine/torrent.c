@@ -356,6 +356,11 @@ static void step(struct turn_work *work)
             t->announce = NULL;
         }
         if (t->removing) {
+            if (torrent_is_idle(t) && t->store) {
+                t->store_ending = true;
+                store_destroy(t->store);
+                t->store = NULL;
+            }
             if (torrent_is_idle(t)) {
                 t->owner.on_gone(t);
             } else {
@@ -379,7 +384,7 @@ bool torrent_is_idle(const struct torrent *t)
     return t->phase == TORRENT_IDLE && !t->load.op.active && !t->look.op.active &&
            !t->want.op.active && !t->prepare.op.active && !t->sync.op.active &&
            !t->save.op.active && t->saving == SAVE_IDLE && !t->check && !t->swarm &&
-           (!t->announce || !announce_stopping(t->announce));
+           !t->store_ending && (!t->announce || !announce_stopping(t->announce));
 }
 
 /* ---- what the user wishes -------------------------------------------------------------------- */
@@ -552,9 +557,6 @@ void torrent_destroy(struct torrent *t)
     bucket_deinit(&t->up);
     if (t->announce) {
         announce_destroy(t->announce);
-    }
-    if (t->store) {
-        store_destroy(t->store);
     }
     if (t->loaded) {
         resume_unlock(t->env->resume, t->load.lock);

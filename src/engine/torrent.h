@@ -58,6 +58,7 @@ struct torrent {
 
     /* Who works. */
     struct store *store;
+    bool store_ending; /* its last jobs read layout and paths: the torrent stays until it is gone */
     struct check *check;
     struct bitset to_check;
     struct swarm *swarm;

@@ -38,13 +38,23 @@ static int build_names(struct torrent *t)
                           &t->paths);
 }
 
+static void on_store_freed(void *user)
+{
+    struct torrent *t = user;
+    t->store_ending = false;
+    turn_add(&t->env->turn, &t->step);
+}
+
 static int open_store(struct torrent *t)
 {
+    /* The same part file, however the destination was named. */
     char *part_path =
-        resume_part_path(t->env->resume, t->metainfo->info_hash, t->options->save_path);
+        resume_part_path(t->env->resume, t->metainfo->info_hash, t->record.destination);
     const struct store_settings settings = {
         .io = t->env->io,
         .open_files = t->env->open_files,
+        .on_freed = on_store_freed,
+        .user = t,
         .layout = t->layout,
         .paths = t->paths,
         .file_count = t->metainfo->file_count,
