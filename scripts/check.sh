@@ -149,7 +149,7 @@ if wants release; then
 fi
 
 if wants lint; then
-    if CC=clang lint 'clang build' build "$root/clang" -Dtests=true -Dfuzz=true; then
+    if CC=clang lint 'clang build' build "$root/clang" --buildtype=debug -Dtests=true -Dfuzz=true; then
         lint 'clang-tidy' tidy
     fi
     lint 'format' check_format
@@ -158,7 +158,7 @@ fi
 
 if wants asan; then
     # Every report ends the test, undefined behaviour included.
-    if lint 'asan+ubsan build' build "$root/asan" -Dtests=true -Db_sanitize=address,undefined \
+    if lint 'asan+ubsan build' build "$root/asan" -Doptimization=1 -Dtests=true -Db_sanitize=address,undefined \
         -Dc_args=-fno-sanitize-recover=all; then
         export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1
         export UBSAN_OPTIONS=print_stacktrace=1
@@ -171,7 +171,7 @@ fi
 
 if wants tsan; then
     # The thread sanitizer wants its own place in memory, which full address randomisation denies it.
-    if lint 'tsan build' build "$root/tsan" -Dtests=true -Db_sanitize=thread; then
+    if lint 'tsan build' build "$root/tsan" -Doptimization=1 -Dtests=true -Db_sanitize=thread; then
         export TSAN_OPTIONS=suppressions=$PWD/scripts/tsan.supp:allocator_may_return_null=1
         threads=()
         for suite in port api threads; do

@@ -203,10 +203,12 @@ static void a_check_goes_on_while_the_choice_changes(void **state)
     good = 0;
     assert_int_equal(check_create(&settings, &check), 0);
     check_start(check);
-    for (uint32_t round = 0; check; round++) {
+    uint32_t round = 0;
+    while (check) {
         for (uint32_t i = 0; i < FILES; i++) {
             wanted[i] = (i + round) % 3 != 0;
         }
+        round++;
         want.wanted = wanted;
         store_want(sides[1].store, &want);
         wait_for(&want.op);
