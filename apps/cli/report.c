@@ -97,6 +97,11 @@ void report_step_aside(struct report *r)
     }
 }
 
+void report_come_back(struct report *r)
+{
+    r->screen.rows = 0;
+}
+
 static bool is_for_people(const struct report *r)
 {
     return !r->options->json && !r->options->quiet;

@@ -45,5 +45,7 @@ void report_tick(struct report *, struct job *jobs, unsigned count);
 void report_summary(struct report *, const struct job *jobs, unsigned count, int code);
 /* Gives the terminal to somebody else for a while: the view is drawn anew at the next tick. */
 void report_step_aside(struct report *);
+/* Somebody else may have written to the terminal meanwhile: what was drawn there is left alone. */
+void report_come_back(struct report *);
 
 #endif

@@ -1,4 +1,5 @@
-/* File selection: numbers, ranges and fnmatch(3) patterns, where '*' goes across '/'. */
+/* File selection: numbers, ranges and fnmatch(3) patterns, where '*' goes across '/', and a directory
+ * stands for all that is in it. */
 #include "apps/cli/selection.h"
 
 #include "base/text.h"
@@ -55,7 +56,8 @@ static uint32_t mark_pattern(struct selection *s, const char *pattern)
             continue;
         }
         const char *slash = strrchr(file.path, '/');
-        if (fnmatch(pattern, file.path, 0) == 0 || (slash && fnmatch(pattern, slash + 1, 0) == 0)) {
+        if (fnmatch(pattern, file.path, FNM_LEADING_DIR) == 0 ||
+            (slash && fnmatch(pattern, slash + 1, 0) == 0)) {
             s->wanted[i] = 1;
             found++;
         }

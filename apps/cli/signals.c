@@ -1,4 +1,5 @@
-/* signalfd(2) for Ctrl-C and its like, ended children and a resized terminal. SIGPIPE is ignored: writes
+/* signalfd(2) for Ctrl-C and its like, ended children, a resized terminal, and
+ * the way back from Ctrl-Z. SIGPIPE is ignored: writes
  * report a reader that is gone. */
 #include "apps/cli/signals.h"
 
@@ -25,6 +26,7 @@ bool signals_init(struct signals *s)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGWINCH);
+    sigaddset(&set, SIGCONT);
     if (!is_ignored(SIGHUP)) { /* nohup */
         sigaddset(&set, SIGHUP);
     }

@@ -360,6 +360,10 @@ static bool take_signals(struct transfer *t)
         case SIGWINCH:
             resized = true;
             break;
+        case SIGCONT:
+            report_come_back(&t->report);
+            resized = true;
+            break;
         default:
             t->stopped_by = number;
             break;

@@ -41,16 +41,21 @@ class View(cli.Case):
         self.seed, address = self.seeder(self.torrent_file)
         return ["get", self.torrent_file, "-o", "out", "--bind", "127.0.0.1", "--peer", address, *more]
 
+    def wait_for_view(self, before):
+        """Waits until exactly one view stands on the terminal, below the lines given."""
+        def stands():
+            lines = self.screen()
+            return lines if lines[:-3] == before and lines[-3].startswith("日本語") and " %" in lines[-2] else None
+        try:
+            return cli.wait_until(stands, "one view")
+        except AssertionError:
+            self.fail("\n".join(self.screen()))
+
     def test_it_stands_in_place_and_ends_with_a_summary(self):
         self.run_in_terminal(100, 20, *self.get("--max-down", "400k"))
         self.wait_for("KiB/s")
-        time.sleep(1)
-        lines = self.screen()
-        self.assertEqual(lines[0], "before")
-        self.assertEqual(lines[1], "日本語の長い名前のファイル.bin")
-        self.assertIn(" %  ", lines[2])
+        lines = self.wait_for_view(["before"])
         self.assertIn("peers 1", lines[3])
-        self.assertEqual(len(lines), 4)
         lines = self.wait_for("code 0")
         self.assertEqual(lines[0], "before")
         self.assertIn("complete, 1.9 MiB verified and synced", "".join(lines[1:3]))
@@ -59,17 +64,37 @@ class View(cli.Case):
     def test_resizing_leaves_one_view(self):
         self.run_in_terminal(100, 20, *self.get("--max-down", "64k"))
         self.wait_for("KiB/s")
-        for columns, rows in ((40, 20), (15, 10), (120, 8), (60, 30)):
+        for columns, rows in ((60, 20), (40, 20), (15, 10), (120, 8), (60, 30)):
             self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
-            time.sleep(1.2)
+            time.sleep(0.6)
+
+            def one_view():
+                lines = self.screen()
+                return sum(line.startswith("日本") for line in lines) == 1 and sum(" %" in line for line in lines) == 1
+            cli.wait_until(one_view, f"one view in {columns} columns")
             # tmux moves lines out at the top when others wrap; those are neither lost nor doubled.
             self.assertEqual(sum("before" in line for line in self.screen("-S", "-")), 1)
-            lines = self.screen()
-            self.assertEqual(sum(line.startswith("日本語") for line in lines), 1, lines)
-            self.assertEqual(sum(" %" in line for line in lines), 1, lines)
         self.tmux("send-keys", "C-c")
-        lines = self.wait_for("code 130")
-        self.assertEqual(sum(line.startswith("日本語") for line in lines), 1, lines)
+        self.wait_for("code 130")
+
+    def test_ctrl_z_and_back_draws_it_anew(self):
+        seed, address = self.seeder(self.torrent_file)
+        command = " ".join(map(shlex.quote, [cli.SPATE, "get", self.torrent_file, "-o", self.path("out"), "--bind",
+                                             "127.0.0.1", "--peer", address, "--max-down", "64k"]))
+        self.tmux("new-session", "-d", "-x", "100", "-y", "20", "env PS1='shell> ' bash --norc --noprofile -i")
+        self.wait_for("shell>")
+        self.tmux("send-keys", command, "Enter")
+        self.wait_for("KiB/s")
+        self.tmux("send-keys", "C-z")
+        self.wait_for("Stopped")
+        self.tmux("send-keys", "fg", "Enter")
+        cli.wait_until(lambda: sum(" %" in line for line in self.screen()) == 2, "the second view")
+        time.sleep(1)
+        lines = self.screen()
+        self.assertTrue(any("Stopped" in line for line in lines), lines)
+        self.assertEqual(sum(" %" in line for line in lines), 2, lines)
+        self.tmux("send-keys", "C-c")
+        self.wait_for("not complete")
 
     def test_colors_are_left_out_when_asked(self):
         for name, environment, options, colored in (("plain", ["NO_COLOR=1"], [], False), ("option", [], ["--no-color"], False),

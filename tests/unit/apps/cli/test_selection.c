@@ -67,6 +67,13 @@ static void patterns_look_at_the_path_and_at_the_name(void **state)
     assert_string_equal(select_words("*.txt", "music/live/*"), "100110");
 }
 
+static void a_directory_stands_for_what_is_in_it(void **state)
+{
+    (void)state;
+    assert_string_equal(select_words("music", NULL), "011100");
+    assert_string_equal(select_words("music/live", NULL), "000100");
+}
+
 static void a_name_with_a_comma_can_be_said(void **state)
 {
     (void)state;
@@ -92,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(numbers_and_ranges_count_from_one, set_up),
         cmocka_unit_test_setup(patterns_look_at_the_path_and_at_the_name, set_up),
+        cmocka_unit_test_setup(a_directory_stands_for_what_is_in_it, set_up),
         cmocka_unit_test_setup(a_name_with_a_comma_can_be_said, set_up),
         cmocka_unit_test_setup(what_fits_nothing_is_an_error, set_up),
     };
