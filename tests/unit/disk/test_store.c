@@ -703,7 +703,7 @@ static void open_files_stay_within_their_limit(void **state)
 {
     (void)state;
     enum { MANY = 300 };
-    static char names[MANY][16];
+    static char names[MANY][32];
     struct disk_file many[MANY];
     for (int i = 0; i < MANY; i++) {
         snprintf(names[i], sizeof names[i], "many/%d", i);
