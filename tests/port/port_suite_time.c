@@ -1,6 +1,8 @@
 /* Time, turns, wake-ups, cancelling: what holds for operations as such, and for work. */
 #include "port_suite_inside.h"
 
+#include <stdatomic.h>
+
 static void the_clock_is_above_zero_and_advances(void **state)
 {
     struct port_test *t = *state;
@@ -161,6 +163,23 @@ static void a_turn_ends_after_all_that_was_ready_in_it(void **state)
     assert_int_equal(last.order, 2);
     assert_int_equal(end.order, 3);
     assert_int_equal(end.status, 0);
+}
+
+static void a_turn_end_asked_for_before_comes_after_what_was_ready(void **state)
+{
+    struct port_test *t = *state;
+    int counter = 0;
+    struct port_noted end, timers[2];
+    port_noted_init(&end, &counter);
+    io_turn_end(t->io[0], &end.op);
+    for (int i = 0; i < 2; i++) {
+        port_noted_init(&timers[i], &counter);
+        io_timer(t->io[0], &timers[i].op, 1);
+    }
+    port_await(t, &timers[0].op);
+    port_await(t, &timers[1].op);
+    port_await(t, &end.op);
+    assert_int_equal(end.order, 3);
 }
 
 static void a_turn_end_comes_without_anything_else_to_do(void **state)
@@ -340,13 +359,13 @@ static void what_is_pending_at_the_end_is_cancelled(void **state)
 struct job {
     struct port_noted noted;
     int result;
-    int ran;
+    atomic_int ran; /* times; other threads count here */
 };
 
 static int job_run(struct io_op *op, struct io_fs *fs)
 {
     struct job *job = list_entry(op, struct job, noted.op);
-    job->ran += fs != NULL;
+    atomic_fetch_add(&job->ran, fs != NULL);
     return job->result;
 }
 
@@ -366,7 +385,7 @@ static void work_runs_once_and_its_value_is_the_status(void **state)
         for (int i = 0; i < 20; i++) {
             port_await(t, &jobs[i].noted.op);
             assert_int_equal(jobs[i].noted.status, i - 10);
-            assert_int_equal(jobs[i].ran, 1);
+            assert_int_equal(atomic_load(&jobs[i].ran), 1);
             assert_int_equal(jobs[i].noted.times, 1);
         }
     }
@@ -388,9 +407,26 @@ static void cancelled_work_did_not_run_and_the_rest_did(void **state)
         port_await(t, &jobs[i].noted.op);
         assert_int_equal(jobs[i].noted.times, 1);
         /* Work that has begun is not interrupted. */
-        assert_int_equal(jobs[i].noted.status, jobs[i].ran ? 7 : SPATE_ECANCELED);
-        assert_true(i % 2 == 0 || jobs[i].ran == 1);
+        assert_int_equal(jobs[i].noted.status, atomic_load(&jobs[i].ran) ? 7 : SPATE_ECANCELED);
+        assert_true(i % 2 == 0 || atomic_load(&jobs[i].ran) == 1);
     }
+}
+
+static void work_that_has_begun_is_not_interrupted(void **state)
+{
+    struct port_test *t = *state;
+    struct job job = {.result = 7};
+    int64_t until_ns = io_now(t->io[0]) + 60 * PORT_SECOND_NS;
+    port_noted_init(&job.noted, NULL);
+    io_work(t->io[0], IO_POOL_COMPUTE, &job.noted.op, job_run, 100000000);
+    while (atomic_load(&job.ran) == 0) {
+        t->hooks->advance(t->world);
+        assert_true(io_now(t->io[0]) < until_ns);
+    }
+    io_cancel(t->io[0], &job.noted.op);
+    port_await(t, &job.noted.op);
+    assert_int_equal(job.noted.status, 7);
+    assert_int_equal(job.noted.times, 1);
 }
 
 const struct CMUnitTest *port_suite_time(size_t *count)
@@ -404,6 +440,7 @@ const struct CMUnitTest *port_suite_time(size_t *count)
         PORT_TEST(a_timer_of_the_past_completes_but_not_inside_the_call),
         PORT_TEST(a_completed_operation_can_be_submitted_from_its_own_completion),
         PORT_TEST(a_turn_ends_after_all_that_was_ready_in_it),
+        PORT_TEST(a_turn_end_asked_for_before_comes_after_what_was_ready),
         PORT_TEST(a_turn_end_comes_without_anything_else_to_do),
         PORT_TEST(waking_completes_the_wait),
         PORT_TEST(waking_before_the_wait_is_not_forgotten_and_counts_once),
@@ -415,6 +452,7 @@ const struct CMUnitTest *port_suite_time(size_t *count)
         PORT_TEST(what_is_pending_at_the_end_is_cancelled),
         PORT_TEST(work_runs_once_and_its_value_is_the_status),
         PORT_TEST(cancelled_work_did_not_run_and_the_rest_did),
+        PORT_TEST(work_that_has_begun_is_not_interrupted),
     };
     *count = sizeof tests / sizeof *tests;
     return tests;
