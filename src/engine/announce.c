@@ -226,11 +226,11 @@ static void free_when_done(struct announce *a)
     free(a);
 }
 
-static void cancel_asks(struct announce *a, uint32_t lane)
+static void cancel_asks(struct announce *a, uint32_t lane, bool completions_too)
 {
     for (uint32_t i = 0; i < a->count; i++) {
         struct reach *r = &a->trackers[i]->reach[lane];
-        if (r->ask) {
+        if (r->ask && (completions_too || !announcer_is_completing(&a->lanes[lane], i))) {
             ask_cancel(r->ask);
             r->ask = NULL;
         }
@@ -243,7 +243,7 @@ void announce_destroy(struct announce *a)
         return;
     }
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {
-        cancel_asks(a, lane);
+        cancel_asks(a, lane, true);
     }
     a->destroyed = true;
     io_cancel(a->s.io, &a->timer);
@@ -264,23 +264,22 @@ static void tell(struct announce *a, void (*what)(struct announcer *, int64_t no
     pump(a);
 }
 
-/* Starting and stopping make every question that is under way void. */
-static void cancel_and_tell(struct announce *a, void (*what)(struct announcer *, int64_t now_ns))
-{
-    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
-        cancel_asks(a, lane);
-    }
-    tell(a, what);
-}
-
+/* Starting and stopping make every question that is under way void, but that stopping lets
+ * `completed` arrive. */
 void announce_start(struct announce *a)
 {
-    cancel_and_tell(a, announcer_start);
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        cancel_asks(a, lane, true);
+    }
+    tell(a, announcer_start);
 }
 
 void announce_stop(struct announce *a)
 {
-    cancel_and_tell(a, announcer_stop);
+    for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        cancel_asks(a, lane, false);
+    }
+    tell(a, announcer_stop);
 }
 
 void announce_completed(struct announce *a)
@@ -596,7 +595,7 @@ static void pump(struct announce *a)
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {
         struct announcer_ask wanted;
         if (a->lanes[lane].state == ANNOUNCER_IDLE) {
-            cancel_asks(a, lane);
+            cancel_asks(a, lane, true);
         }
         while (announcer_next(&a->lanes[lane], &wanted)) {
             start_ask(a, lane, &wanted);

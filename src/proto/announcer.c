@@ -8,7 +8,8 @@
  *
  * Events are facts about one tracker: one that has not answered since the start hears `started`,
  * one that is still to hear of the completion hears `completed` at once, outside any walk, and
- * those that know us hear `stopped`. */
+ * those that know us hear `stopped`, after the answer to `completed` where that is under way: who
+ * leaves as soon as he is done is counted nevertheless. */
 #include "proto/announcer.h"
 
 #include "base/error.h"
@@ -121,10 +122,18 @@ static void ask(struct announcer *a, uint32_t tracker, enum tracker_event event,
     t->event = (uint8_t)event;
 }
 
-static void void_questions(struct announcer *a)
+bool announcer_is_completing(const struct announcer *a, uint32_t tracker)
+{
+    const struct announcer_tracker *t = &a->trackers[tracker];
+    return t->open && t->event == TRACKER_EVENT_COMPLETED;
+}
+
+static void void_questions(struct announcer *a, bool completions_too)
 {
     for (uint32_t i = 0; i < a->count; i++) {
-        a->trackers[i].open = a->trackers[i].to_ask = false;
+        if (completions_too || !announcer_is_completing(a, i)) {
+            a->trackers[i].open = a->trackers[i].to_ask = false;
+        }
     }
     a->walking = false;
     a->current = ANNOUNCER_NONE;
@@ -133,7 +142,7 @@ static void void_questions(struct announcer *a)
 
 void announcer_start(struct announcer *a, int64_t now_ns)
 {
-    void_questions(a);
+    void_questions(a, true);
     for (uint32_t i = 0; i < a->count; i++) {
         struct announcer_tracker *t = &a->trackers[i];
         t->known = t->completed_due = false;
@@ -154,14 +163,25 @@ static void finish_stop_when_done(struct announcer *a)
     a->state = ANNOUNCER_IDLE;
 }
 
+/* A question that was asked before or while we stop is over. */
+static void go_on_stopping(struct announcer *a, struct announcer_tracker *t, int64_t now_ns)
+{
+    if (a->state == ANNOUNCER_STOPPING && t->known && t->event == TRACKER_EVENT_COMPLETED) {
+        ask(a, (uint32_t)(t - a->trackers), TRACKER_EVENT_STOPPED, now_ns);
+        return;
+    }
+    t->known = false;
+    finish_stop_when_done(a);
+}
+
 void announcer_stop(struct announcer *a, int64_t now_ns)
 {
     if (a->state != ANNOUNCER_RUNNING) {
         return;
     }
-    void_questions(a);
+    void_questions(a, false);
     for (uint32_t i = 0; i < a->count; i++) {
-        if (a->trackers[i].known) {
+        if (a->trackers[i].known && !a->trackers[i].open) {
             ask(a, i, TRACKER_EVENT_STOPPED, now_ns);
         }
     }
@@ -248,8 +268,7 @@ void announcer_on_answer(struct announcer *a, uint32_t tracker, int64_t interval
     t->failures = 0;
     t->retry_ns = 0;
     if (a->state != ANNOUNCER_RUNNING) {
-        t->known = false;
-        finish_stop_when_done(a);
+        go_on_stopping(a, t, now_ns);
         return;
     }
     interval_s = clamp(interval_s > 0 ? interval_s : INTERVAL_DEFAULT_S,
@@ -287,8 +306,7 @@ void announcer_on_failure(struct announcer *a, uint32_t tracker, int64_t retry_s
     }
     t->open = t->to_ask = false;
     if (a->state != ANNOUNCER_RUNNING) {
-        t->known = false;
-        finish_stop_when_done(a);
+        go_on_stopping(a, t, now_ns);
         return;
     }
     t->failures += t->failures < UINT32_MAX;
@@ -351,7 +369,7 @@ static bool completed_is_due(const struct announcer_tracker *t)
 void announcer_wake(struct announcer *a, int64_t now_ns)
 {
     if (a->state == ANNOUNCER_STOPPING && now_ns >= a->stop_ns) {
-        void_questions(a);
+        void_questions(a, true);
         a->state = ANNOUNCER_IDLE;
     }
     if (a->state != ANNOUNCER_RUNNING) {

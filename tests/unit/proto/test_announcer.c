@@ -323,6 +323,45 @@ static void stopped_goes_to_those_that_know_us_and_ends_in_two_seconds(void **st
     announcer_deinit(&w.a);
 }
 
+static void who_leaves_as_soon_as_he_is_done_says_completed_then_stopped(void **state)
+{
+    (void)state;
+    for (int fails = 0; fails < 2; fails++) {
+        struct world w;
+        begin(&w, &(struct behaviour){.delay_s = 0, .interval_s = 600}, 1);
+        run_until(&w, 10);
+        w.behaviour[0].delay_s = 1;
+        w.behaviour[0].fails = fails;
+        announcer_completed(&w.a, w.now_ns);
+        run_until(&w, 10);
+        assert_true(announcer_is_completing(&w.a, 0));
+        announcer_stop(&w.a, w.now_ns);
+        run_until(&w, 10);
+        assert_true(announcer_stopping(&w.a));
+        w.behaviour[0].delay_s = 0;
+        run_until(&w, 11);
+        assert_false(announcer_stopping(&w.a));
+        assert_string_equal(w.log, "0:A+started 10:A+completed 11:A+stopped");
+        announcer_deinit(&w.a);
+    }
+}
+
+static void a_completion_that_is_never_answered_holds_nobody_back(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, &(struct behaviour){.delay_s = 0, .interval_s = 600}, 1);
+    run_until(&w, 10);
+    w.behaviour[0].delay_s = 60;
+    announcer_completed(&w.a, w.now_ns);
+    run_until(&w, 10);
+    announcer_stop(&w.a, w.now_ns);
+    run_until(&w, 12);
+    assert_false(announcer_stopping(&w.a));
+    assert_string_equal(w.log, "0:A+started 10:A+completed");
+    announcer_deinit(&w.a);
+}
+
 static void stopping_ends_with_the_last_answer(void **state)
 {
     (void)state;
@@ -492,6 +531,8 @@ int main(void)
         cmocka_unit_test(completed_is_said_again_when_it_failed),
         cmocka_unit_test(a_tracker_never_asked_does_not_hear_completed),
         cmocka_unit_test(stopped_goes_to_those_that_know_us_and_ends_in_two_seconds),
+        cmocka_unit_test(who_leaves_as_soon_as_he_is_done_says_completed_then_stopped),
+        cmocka_unit_test(a_completion_that_is_never_answered_holds_nobody_back),
         cmocka_unit_test(stopping_ends_with_the_last_answer),
         cmocka_unit_test(one_that_nobody_knows_stops_without_a_word),
         cmocka_unit_test(a_second_start_says_started_again),
