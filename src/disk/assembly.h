@@ -55,7 +55,8 @@ int assembly_restore(struct assembly *, uint32_t piece, const struct bitset *blo
 void assembly_drop(struct assembly *, uint32_t piece);
 /* Frames that hold anything, written or not. */
 uint32_t assembly_count(const struct assembly *);
-/* Writes what is complete and still only in memory (before closing); ASSEMBLY_FLUSHED follows. */
+/* Writes every block that is only in memory, but for chunks with lent slots (before closing);
+ * ASSEMBLY_SPILLED for each piece concerned, then ASSEMBLY_FLUSHED follow. */
 void assembly_flush(struct assembly *);
 
 enum assembly_event_type {

@@ -52,7 +52,9 @@ int resume_create(struct io *, const char *directory, struct resume **out);
 void resume_destroy(struct resume *);
 
 /* Takes the lock of (info_hash, destination) and reads its record, if there is one. status: 0 (found says
- * whether), SPATE_ELOCKED, SPATE_ESTATE (the database was damaged: it is set aside, and found is false). */
+ * whether; a damaged record is not found, a damaged database is set aside under another name and begins anew,
+ * and text says so), SPATE_ELOCKED, SPATE_ESTATE (of an unknown version: nothing is read or written),
+ * SPATE_EACCES (somebody else may write to the directory), SPATE_EBUSY, SPATE_ENOSPC, SPATE_EIO... */
 struct resume_load {
     struct io_op op;
     struct resume *resume;
