@@ -33,7 +33,7 @@ fresh-check:
 
 fuzz:
 	@sh scripts/setup.sh fuzz
-	@sh scripts/fuzz.sh
+	@bash scripts/fuzz.sh
 
 bench:
 	@echo "make bench: there is nothing to measure with here: the benches belong to the work on the" >&2
