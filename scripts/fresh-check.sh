@@ -95,7 +95,8 @@ find /etc/apt/trusted.gpg.d -type f \( -name '*.gpg' -o -name '*.asc' \) \
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 if [ -d /usr/local/share/ca-certificates ]; then
     cp -r /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
-    chroot "$root" update-ca-certificates >/dev/null 2>&1
+    # Without our TMPDIR, which is no directory in there.
+    env -i PATH="$PATH" chroot "$root" update-ca-certificates >/dev/null
 fi
 
 git clone --quiet --no-hardlinks "$repository" "$root/root/spate"
