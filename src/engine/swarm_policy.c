@@ -105,6 +105,11 @@ void swarm_dial_soon(struct swarm *s)
     }
 }
 
+static void on_addresses_ready(struct peerbook *book)
+{
+    swarm_dial_soon(list_entry(book, struct swarm, peerbook));
+}
+
 static void on_dial_timer(struct timer *timer, int64_t now_ns)
 {
     struct swarm *s = list_entry(timer, struct swarm, dial_timer);
@@ -139,6 +144,7 @@ void swarm_policy_init(struct swarm *s)
     turn_work_init(&s->rechoke, on_rechoke);
     s->choke_timer.fire = on_choke_timer;
     s->dial_timer.fire = on_dial_timer;
+    s->peerbook.on_ready = on_addresses_ready;
     s->slots = choker_slots(s->settings.up->rate, 0, 0);
 }
 

@@ -61,9 +61,12 @@ static struct addr ip_of(const struct addr *address)
     return ip;
 }
 
+static void on_proven(struct strangers_waiter *waiter, const struct addr *address);
+
 void peerbook_init(struct peerbook *b, struct strangers *strangers, uint64_t seed)
 {
-    *b = (struct peerbook){.strangers = strangers};
+    *b = (struct peerbook){.strangers = strangers, .waiter = {.on_proven = on_proven}};
+    list_init(&b->waiter.link);
     dice_init(&b->dice, seed);
     uint64_t keys[2] = {dice_next(&b->dice), dice_next(&b->dice)};
     map_init(&b->by_addr, sizeof(struct addr), keys);
@@ -74,6 +77,7 @@ void peerbook_deinit(struct peerbook *b)
 {
     size_t cursor = 0;
     void *value;
+    list_remove(&b->waiter.link);
     while ((value = map_each(&b->by_addr, &cursor))) {
         free(value);
     }
@@ -257,6 +261,7 @@ bool peerbook_next(struct peerbook *b, int64_t now_ns, struct addr *out)
                    !strangers_dial(b->strangers, &e->addr, now_ns, &retry_ns)) {
             wait_until(b, e, retry_ns);
             e->is_stranger = true;
+            strangers_wait(b->strangers, &b->waiter);
         } else {
             set_state(b, e, ENTRY_DIALLING);
             *out = e->addr;
@@ -266,15 +271,25 @@ bool peerbook_next(struct peerbook *b, int64_t now_ns, struct addr *out)
     return false;
 }
 
-/* Others at this IP address that waited only because nobody there had proven himself. */
-static void release_neighbours(struct peerbook *b, const struct addr *address)
+/* Those at this IP address that waited only because nobody there had proven himself. */
+static void on_proven(struct strangers_waiter *waiter, const struct addr *address)
 {
+    struct peerbook *b = list_entry(waiter, struct peerbook, waiter);
     struct peerbook_entry *e;
+    bool released = false, waits = false;
     size_t cursor = 0;
     while ((e = map_each(&b->by_addr, &cursor))) {
         if (e->is_stranger && addr_same_ip(&e->addr, address)) {
             make_ready(b, e);
+            released = true;
         }
+        waits |= e->is_stranger;
+    }
+    if (!waits) {
+        list_remove(&waiter->link);
+    }
+    if (released && b->on_ready) {
+        b->on_ready(b);
     }
 }
 
@@ -283,7 +298,6 @@ void peerbook_on_connected(struct peerbook *b, const struct addr *address, int64
     struct peerbook_entry *e = find(b, address);
     if (b->strangers) {
         strangers_on_proven(b->strangers, address);
-        release_neighbours(b, address);
     }
     if (!e || e->is_self) {
         return;
@@ -428,8 +442,8 @@ bool peerbook_is_consistent(const struct peerbook *b)
     while ((e = map_each(&b->by_addr, &cursor))) {
         waiting += e->state == ENTRY_WAITING;
         ready += e->state == ENTRY_READY;
-        if (find(b, &e->addr) != e || !is_acceptable(&e->addr, e->source) ||
-            (e->is_self && e->state != ENTRY_PARKED) ||
+        if ((e->is_stranger && !list_linked(&b->waiter.link)) || find(b, &e->addr) != e ||
+            !is_acceptable(&e->addr, e->source) || (e->is_self && e->state != ENTRY_PARKED) ||
             (e->is_stranger && e->state != ENTRY_WAITING) ||
             (e->state == ENTRY_CONNECTED && !e->proven)) {
             return false;

@@ -19,6 +19,9 @@ struct peerbook {
     struct map bans;             /* struct peerbook_ban, by struct addr without port */
     struct dice dice;
     bool seeding; /* we have everything: seeds are not dialled */
+    struct strangers_waiter waiter;
+    void (*on_ready)(struct peerbook *); /* peerbook_next() has something: another torrent proved an
+                                            address; set by the owner, may be NULL */
 };
 
 /* Takes no memory until something is added. */

@@ -8,7 +8,9 @@
  *   - What makes a refusal is never forgotten to make room: when the table is full of fresh
  *     attempts, nobody new is dialled.
  *   - Proof is of the IP address; what was proven may be forgotten, which only makes it a
- *     stranger again. */
+ *     stranger again.
+ *   - Who was refused hears of the proof: torrents often have their peers in common, and the
+ *     second need not wait for what the first finds out at once. */
 #include "swarm/strangers.h"
 
 #include "base/limits.h"
@@ -45,6 +47,7 @@ void strangers_init(struct strangers *s, const uint64_t seed[2])
 {
     *s = (struct strangers){0};
     map_init(&s->by_ip, sizeof(struct addr), seed);
+    list_init(&s->waiters);
     list_init(&s->unproven);
     list_init(&s->proven);
 }
@@ -182,6 +185,13 @@ void strangers_undo(struct strangers *s, const struct addr *address)
     list_insert_between(&stranger->node, before, before->next);
 }
 
+void strangers_wait(struct strangers *s, struct strangers_waiter *waiter)
+{
+    if (!list_linked(&waiter->link)) {
+        list_push_back(&s->waiters, &waiter->link);
+    }
+}
+
 void strangers_on_proven(struct strangers *s, const struct addr *address)
 {
     struct stranger *stranger = find(s, address);
@@ -203,6 +213,10 @@ void strangers_on_proven(struct strangers *s, const struct addr *address)
     stranger->attempt_count = 0;
     list_push_back(&s->proven, &stranger->node);
     s->proven_count++;
+    list_for_each_safe (node, &s->waiters) {
+        struct strangers_waiter *waiter = list_entry(node, struct strangers_waiter, link);
+        waiter->on_proven(waiter, address);
+    }
 }
 
 bool strangers_is_proven(const struct strangers *s, const struct addr *address)

@@ -9,8 +9,15 @@
 #include "base/list.h"
 #include "base/map.h"
 
+/* Somebody whose dial was refused, and who would like to know when the address is proven. */
+struct strangers_waiter {
+    struct list link; /* in strangers.waiters while it waits; it leaves by itself */
+    void (*on_proven)(struct strangers_waiter *, const struct addr *);
+};
+
 struct strangers {
     struct map by_ip;     /* struct stranger, by struct addr without port */
+    struct list waiters;  /* struct strangers_waiter */
     struct list unproven; /* oldest attempt first */
     struct list proven;   /* longest unused first */
     uint32_t unproven_count;
@@ -26,7 +33,9 @@ void strangers_deinit(struct strangers *);
 bool strangers_dial(struct strangers *, const struct addr *, int64_t now_ns, int64_t *retry_ns);
 /* The attempt that was just counted was not made. */
 void strangers_undo(struct strangers *, const struct addr *);
-/* A handshake with it completed. */
+/* Until it removes its link, it hears of every address that is proven. */
+void strangers_wait(struct strangers *, struct strangers_waiter *);
+/* A handshake with it completed: tells those who wait, if that is new. */
 void strangers_on_proven(struct strangers *, const struct addr *);
 bool strangers_is_proven(const struct strangers *, const struct addr *);
 

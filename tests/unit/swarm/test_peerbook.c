@@ -233,6 +233,71 @@ static void many_peers_behind_one_address_are_dialled_once_one_is_proven(void **
     strangers_deinit(&s);
 }
 
+static uint32_t told;
+
+static void count_ready(struct peerbook *b)
+{
+    (void)b;
+    told++;
+}
+
+static void what_one_torrent_proves_is_dialled_by_the_others_at_once(void **state)
+{
+    (void)state;
+    struct peerbook first, second;
+    struct strangers s;
+    struct addr a;
+    strangers_init(&s, seed);
+    peerbook_init(&first, &s, 1);
+    peerbook_init(&second, &s, 2);
+    second.on_ready = count_ready;
+    told = 0;
+    add(&first, 1, PEER_SOURCE_TRACKER);
+    add(&second, 1, PEER_SOURCE_TRACKER);
+    add(&second, 2, PEER_SOURCE_TRACKER);
+    struct addr proven = next(&first, S);
+    struct addr other = next(&second, S);
+    assert_false(addr_equals(&proven, &other));
+    assert_false(peerbook_next(&second, S, &a));
+    assert_true(peerbook_is_consistent(&second));
+    assert_true(peerbook_deadline(&second, S) >= 600 * S);
+    strangers_on_proven(&s, &other); /* somebody else: no news */
+    assert_int_equal(told, 0);
+    peerbook_on_connected(&first, &proven, S);
+    assert_int_equal(told, 1);
+    assert_true(peerbook_is_consistent(&second));
+    assert_int_equal(peerbook_deadline(&second, S), S);
+    a = next(&second, S);
+    assert_true(addr_equals(&proven, &a));
+    peerbook_on_connected(&first, &proven, S);
+    assert_int_equal(told, 1);
+    peerbook_deinit(&first);
+    peerbook_deinit(&second);
+    strangers_deinit(&s);
+}
+
+static void who_is_gone_hears_of_no_proof(void **state)
+{
+    (void)state;
+    struct peerbook first, second;
+    struct strangers s;
+    struct addr a;
+    strangers_init(&s, seed);
+    peerbook_init(&first, &s, 1);
+    peerbook_init(&second, &s, 2);
+    second.on_ready = count_ready;
+    told = 0;
+    add(&first, 1, PEER_SOURCE_TRACKER);
+    add(&second, 1, PEER_SOURCE_TRACKER);
+    struct addr proven = next(&first, S);
+    assert_false(peerbook_next(&second, S, &a));
+    peerbook_deinit(&second);
+    peerbook_on_connected(&first, &proven, S);
+    assert_int_equal(told, 0);
+    peerbook_deinit(&first);
+    strangers_deinit(&s);
+}
+
 static void a_dial_that_was_not_made_is_no_failure(void **state)
 {
     (void)state;
@@ -437,6 +502,8 @@ int main(void)
         cmocka_unit_test(a_connection_that_ends_at_once_is_a_failure),
         cmocka_unit_test(a_victim_named_in_many_torrents_gets_few_attempts),
         cmocka_unit_test(many_peers_behind_one_address_are_dialled_once_one_is_proven),
+        cmocka_unit_test(what_one_torrent_proves_is_dialled_by_the_others_at_once),
+        cmocka_unit_test(who_is_gone_hears_of_no_proof),
         cmocka_unit_test(a_dial_that_was_not_made_is_no_failure),
         cmocka_unit_test(the_loser_of_two_crossing_connections_is_no_failure),
         cmocka_unit_test(a_ban_is_of_the_ip_address_and_ends),
