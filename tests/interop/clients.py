@@ -187,12 +187,13 @@ class Libtorrent:
     needs = "python libtorrent"
     makes_empty_files = True
 
-    def __init__(self, address, port=7002, utp=False, upload_rate=0):
-        """utp: it tries uTP for three seconds before it tries TCP, as it does unless told otherwise.
-        upload_rate: bytes a second, 0: no limit."""
+    def __init__(self, address, port=7002, transport="tcp", upload_rate=0):
+        """transport: utp (it tries uTP for three seconds before it tries TCP, as it does unless told
+        otherwise), tcp, or plain (TCP, and no attempt at encryption). upload_rate: bytes a second, 0: no
+        limit."""
         self.address, self.port = address, port
         self.process = spawn("libtorrent", SYSTEM_PYTHON, os.path.join(HERE, "libtorrent_client.py"), address, port,
-                             "utp" if utp else "tcp", upload_rate, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                             transport, upload_rate, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def order(self, **order):
         self.process.stdin.write(json.dumps(order).encode() + b"\n")

@@ -234,7 +234,7 @@ for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
     signal.signal(number, lambda *_: sys.exit(1))
 
 
-def wait_until(what, condition, patience=PATIENCE_S):
+def wait_until(what, condition, patience=PATIENCE_S, pause=0.05):
     """Asks until the answer is true, and returns it."""
     limit = time.monotonic() + patience
     while True:
@@ -242,7 +242,7 @@ def wait_until(what, condition, patience=PATIENCE_S):
         if answer:
             return answer
         check(time.monotonic() < limit, "waited %d s in vain: %s" % (patience, what))
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 # ---- TAP ------------------------------------------------------------------------------------------

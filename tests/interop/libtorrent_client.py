@@ -1,28 +1,32 @@
 """A libtorrent session that takes orders: one JSON object a line on standard input, one answer a line on
 standard output; it ends when its input does. Runs under the Python that Debian's libtorrent is made for.
 
-    libtorrent_client.py ADDRESS PORT tcp|utp UPLOAD_RATE
+    libtorrent_client.py ADDRESS PORT tcp|utp|plain UPLOAD_RATE
 
     {"do": "add", "torrent": FILE, "directory": DIR, "seed": BOOL, "peers": [[HOST, PORT], ...]}
     {"do": "status"}    -> [{"info_hash", "done", "uploaded", "downloaded", "peers", "error"}, ...]
+    {"do": "cpu"}       -> [user, system] seconds so far
     {"do": "create", "source": PATH, "out": FILE, "flags": N, "piece": BYTES}    -> bytes of padding
 """
 
 import json
 import os
+import resource
 import sys
 
 import libtorrent as lt
 
-PLAIN = {"enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+COMMON = {"enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
          "allow_multiple_connections_per_ip": True, "alert_mask": 0, "user_agent": "libtorrent/" + lt.version}
 
 
 def session(address, port, transport, upload_rate):
     host = "[%s]" % address if ":" in address else address
-    utp = {"enable_incoming_utp": transport == "utp", "enable_outgoing_utp": transport == "utp",
+    how = {"enable_incoming_utp": transport == "utp", "enable_outgoing_utp": transport == "utp",
            "upload_rate_limit": int(upload_rate)}
-    return lt.session({**PLAIN, **utp, "listen_interfaces": "%s:%s" % (host, port), "outgoing_interfaces": address})
+    if transport == "plain":
+        how.update({"out_enc_policy": 2, "in_enc_policy": 2})
+    return lt.session({**COMMON, **how, "listen_interfaces": "%s:%s" % (host, port), "outgoing_interfaces": address})
 
 
 def add(s, order):
@@ -69,7 +73,7 @@ def main():
     for line in sys.stdin:
         order = json.loads(line)
         answer = {"add": lambda: add(s, order), "status": lambda: status(s),
-                  "create": lambda: create(order)}[order["do"]]()
+                  "create": lambda: create(order), "cpu": lambda: resource.getrusage(resource.RUSAGE_SELF)[:2]}[order["do"]]()
         print(json.dumps(answer), flush=True)
 
 

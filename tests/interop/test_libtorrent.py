@@ -59,7 +59,7 @@ for what, make in PAYLOADS:
 
 @test("libtorrent with its defaults, uTP and encryption first, reaches spate", NEED)
 def defaults():
-    spate_seeds(Libtorrent(THERE, utp=True), [Work(single_file(fresh("source")))], dialled=True)
+    spate_seeds(Libtorrent(THERE, transport="utp"), [Work(single_file(fresh("source")))], dialled=True)
 
 
 @test("a v2-only torrent is shown, and refused by get with a text that says why", NEED)
