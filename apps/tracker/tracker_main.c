@@ -252,7 +252,7 @@ static void print_summary(const struct program *p)
         printf("%llu UDP and %llu HTTP announces, %llu scrapes, %zu torrents, %zu peers\n",
                (unsigned long long)p->udp_server.announces,
                (unsigned long long)p->http_server.announces,
-               (unsigned long long)(p->udp_server.scrapes + p->http_server.scrapes),
+               (unsigned long long)p->udp_server.scrapes + p->http_server.scrapes,
                p->table.swarms.count, p->table.peers.count);
     }
 }
