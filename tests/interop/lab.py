@@ -71,13 +71,13 @@ def raise_loopback():
 
 enter(*os.environ.get("SPATE_LAB_UNSHARE", "").split())
 raise_loopback()
-HOME = tempfile.mkdtemp(prefix="spate-lab-")
-os.chmod(HOME, 0o755)  # opentracker reads its white list as nobody
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SPATE = os.path.abspath(os.environ.get("SPATE", os.path.join(ROOT, "build", "apps", "spate")))
 if not os.access(SPATE, os.X_OK):
     print("Bail out! there is no program %s; SPATE names it" % SPATE)
     sys.exit(1)
+HOME = tempfile.mkdtemp(prefix="spate-lab-")
+os.chmod(HOME, 0o755)  # opentracker reads its white list as nobody
 started = []
 results = []
 c_library = ctypes.CDLL(None)

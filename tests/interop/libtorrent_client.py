@@ -65,15 +65,16 @@ def create(order):
     with open(order["out"], "wb") as out:
         out.write(lt.bencode(made.generate()))
     files = lt.torrent_info(order["out"]).files()
-    return sum(files.file_size(i) for i in range(files.num_files()) if files.file_flags(i) & lt.file_flags_t.flag_pad_file)
+    pads = [i for i in range(files.num_files()) if files.file_flags(i) & lt.file_flags_t.flag_pad_file]
+    return sum(files.file_size(i) for i in pads)
 
 
 def main():
     s = session(*sys.argv[1:5])
     for line in sys.stdin:
         order = json.loads(line)
-        answer = {"add": lambda: add(s, order), "status": lambda: status(s),
-                  "create": lambda: create(order), "cpu": lambda: resource.getrusage(resource.RUSAGE_SELF)[:2]}[order["do"]]()
+        answer = {"add": lambda: add(s, order), "status": lambda: status(s), "create": lambda: create(order),
+                  "cpu": lambda: resource.getrusage(resource.RUSAGE_SELF)[:2]}[order["do"]]()
         print(json.dumps(answer), flush=True)
 
 
