@@ -8,6 +8,7 @@ needs libtorrent (python3-libtorrent) and three times the payload in memory. The
 its whole process; that of libtorrent begins after Python and the session have started. Both speak plain
 TCP. Every copy is compared byte by byte. Ends with 0 when the median of spate is below libtorrent's."""
 
+import atexit
 import filecmp
 import os
 import statistics
@@ -18,7 +19,7 @@ import time
 os.environ["SPATE_LAB_UNSHARE"] = "--mount"
 
 from clients import Libtorrent, Spate  # noqa: E402 (lab enters the namespaces when it is imported)
-from lab import HOME, SPATE, check, fresh, path, run, v4, wait_until  # noqa: E402
+from lab import HOME, SPATE, check, end_all, fresh, path, run, v4, wait_until  # noqa: E402
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 3
 MEBIBYTES = int(sys.argv[2]) if len(sys.argv) > 2 else 1024
@@ -74,9 +75,15 @@ def row(who, turn, figures):
         turn, who, user, system, user + system, seconds, MEBIBYTES / seconds), flush=True)
 
 
+def leave_disk():
+    end_all()
+    subprocess.run(["umount", "--lazy", HOME], check=True)
+
+
 def main():
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm,mode=755" % (3 * MEBIBYTES + 256), "tmpfs", HOME],
                    check=True)
+    atexit.register(leave_disk)
     source, torrent = make_payload()
     seeder = Libtorrent(v4(2), transport="plain")
     seeder.add(torrent, os.path.dirname(source), seed=True)
