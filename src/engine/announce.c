@@ -15,7 +15,6 @@
 enum {
     HTTP_TIMEOUT_S = 30,
     STOP_TIMEOUT_S = 2,
-    WANT_DEFAULT = 80, /* peers, until the torrent says how many it would like */
     TRACKER_ID_MAX = 256,
     HOST_TEXT_MAX = 300,
     MESSAGE_MAX = HOST_TEXT_MAX + LIMIT_TRACKER_TEXT_BYTES + 40,
@@ -50,7 +49,6 @@ struct announce {
     bool uses[FAMILIES];
     struct announce_tracker **trackers;
     uint32_t count, capacity;
-    uint32_t want;
     struct io_op timer;
     int64_t timer_ns; /* when timer is due, while it is active */
     char *message;    /* for people; NULL: all is well */
@@ -188,7 +186,6 @@ int announce_create(const struct announce_settings *s, struct announce_owner own
     memcpy(a->peer_id, s->peer_id, 20);
     a->uses[0] = s->use_v4;
     a->uses[1] = s->use_v6;
-    a->want = WANT_DEFAULT;
     a->timer.done = on_timer;
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {
         announcer_init(&a->lanes[lane], s->random_seed + lane);
@@ -226,11 +223,11 @@ static void free_when_done(struct announce *a)
     free(a);
 }
 
-static void cancel_asks(struct announce *a, uint32_t lane, bool completions_too)
+static void cancel_asks(struct announce *a, uint32_t lane, bool all)
 {
     for (uint32_t i = 0; i < a->count; i++) {
         struct reach *r = &a->trackers[i]->reach[lane];
-        if (r->ask && (completions_too || !announcer_is_completing(&a->lanes[lane], i))) {
+        if (r->ask && (all || !announcer_outlives_stop(&a->lanes[lane], i))) {
             ask_cancel(r->ask);
             r->ask = NULL;
         }
@@ -265,7 +262,7 @@ static void tell(struct announce *a, void (*what)(struct announcer *, int64_t no
 }
 
 /* Starting and stopping make every question that is under way void, but that stopping lets
- * `completed` arrive. */
+ * `completed` arrive, and the `started` before it. */
 void announce_start(struct announce *a)
 {
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {
@@ -290,11 +287,6 @@ void announce_completed(struct announce *a)
 void announce_now(struct announce *a)
 {
     tell(a, announcer_now);
-}
-
-void announce_want(struct announce *a, uint32_t peers)
-{
-    a->want = peers < LIMIT_ANNOUNCE_PEERS ? peers : LIMIT_ANNOUNCE_PEERS;
 }
 
 bool announce_stopping(const struct announce *a)
@@ -398,10 +390,7 @@ static void start_ask(struct announce *a, uint32_t lane, const struct announcer_
         .world = &a->s,
         .target = &t->target,
         .family = family_of[lane],
-        .announce = {.event = wanted->event,
-                     .key = a->s.key,
-                     .want = stopping ? 0 : (int32_t)a->want,
-                     .port = a->s.port},
+        .announce = {.event = wanted->event, .key = a->s.key, .port = a->s.port},
         .tracker_id = r->tracker_id ? span_text(r->tracker_id) : span_text(""),
         .hint = r->hint,
         .failures = wanted->failures,
@@ -412,8 +401,8 @@ static void start_ask(struct announce *a, uint32_t lane, const struct announcer_
     };
     memcpy(s.announce.info_hash, a->info_hash, 20);
     memcpy(s.announce.peer_id, a->peer_id, 20);
-    a->owner.counters(a->owner.user, &s.announce.uploaded, &s.announce.downloaded,
-                      &s.announce.left);
+    a->owner.counters(a->owner.user, &s.announce);
+    s.announce.want = stopping ? 0 : s.announce.want;
     if (r->ask) {
         ask_cancel(r->ask);
     }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "codec/metainfo.h"
+#include "codec/tracker.h"
 #include "io/io.h"
 
 struct announce;
@@ -15,8 +16,9 @@ struct announce_udp; /* UDP tracker conversations of a session, by transaction i
 struct announce_owner {
     /* Peers from a tracker; the array lives for the call. */
     void (*on_peers)(void *user, const struct addr *peers, uint32_t count);
-    /* Counters for the next announce, over all sessions of this torrent: bytes. */
-    void (*counters)(void *user, uint64_t *uploaded, uint64_t *downloaded, uint64_t *left);
+    /* Fills uploaded, downloaded and left, over all sessions of this torrent, and how many peers the torrent
+     * would like. */
+    void (*counters)(void *user, struct tracker_announce *);
     /* Something that status shows has changed. */
     void (*on_change)(void *user);
     void *user;
@@ -57,8 +59,6 @@ bool announce_stopping(const struct announce *);
 void announce_now(struct announce *);
 /* A tracker of the user's, in a tier of its own. SPATE_EURL, SPATE_EEXIST, SPATE_ELIMIT. */
 int announce_add(struct announce *, const char *url);
-/* How many peers the torrent would like; 0 asks for none. */
-void announce_want(struct announce *, uint32_t peers);
 /* Fills up to max rows (each with its size set by the caller); returns the number of trackers. */
 uint32_t announce_status(const struct announce *, struct spate_tracker_status *out, uint32_t max);
 /* The last failure or what is being waited for, for people; "" when all is well. */

@@ -157,13 +157,23 @@ static void on_tracker_peers(void *user, const struct addr *peers, uint32_t coun
     }
 }
 
-static void counters(void *user, uint64_t *uploaded, uint64_t *downloaded, uint64_t *left)
+/* Twice as many peers as there is room for, since many addresses answer nobody. */
+static int32_t peers_wanted(const struct torrent *t)
+{
+    const struct swarm *s = t->swarm;
+    uint32_t room =
+        s && s->peer_count < s->settings.max_peers ? s->settings.max_peers - s->peer_count : 0;
+    return (int32_t)(room < LIMIT_ANNOUNCE_PEERS / 2 ? room * 2 : LIMIT_ANNOUNCE_PEERS);
+}
+
+static void counters(void *user, struct tracker_announce *announce)
 {
     struct torrent *t = user;
     const struct swarm_totals totals = torrent_totals(t);
-    *uploaded = t->uploaded_before + totals.uploaded_bytes;
-    *downloaded = t->downloaded_before + totals.downloaded_bytes;
-    *left = t->wanted_bytes - t->verified_bytes;
+    announce->uploaded = t->uploaded_before + totals.uploaded_bytes;
+    announce->downloaded = t->downloaded_before + totals.downloaded_bytes;
+    announce->left = t->wanted_bytes - t->verified_bytes;
+    announce->want = peers_wanted(t);
 }
 
 static void on_tracker_change(void *user)

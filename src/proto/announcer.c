@@ -8,8 +8,8 @@
  *
  * Events are facts about one tracker: one that has not answered since the start hears `started`,
  * one that is still to hear of the completion hears `completed` at once, outside any walk, and
- * those that know us hear `stopped`, after the answer to `completed` where that is under way: who
- * leaves as soon as he is done is counted nevertheless. */
+ * those that know us hear `stopped`. Who leaves as soon as he is done is counted nevertheless: a
+ * `completed` that is under way at the stop is waited for, and so is a `started` that it must follow. */
 #include "proto/announcer.h"
 
 #include "base/error.h"
@@ -122,16 +122,16 @@ static void ask(struct announcer *a, uint32_t tracker, enum tracker_event event,
     t->event = (uint8_t)event;
 }
 
-bool announcer_is_completing(const struct announcer *a, uint32_t tracker)
+bool announcer_outlives_stop(const struct announcer *a, uint32_t tracker)
 {
     const struct announcer_tracker *t = &a->trackers[tracker];
-    return t->open && t->event == TRACKER_EVENT_COMPLETED;
+    return t->open && (t->event == TRACKER_EVENT_COMPLETED || t->completed_due);
 }
 
-static void void_questions(struct announcer *a, bool completions_too)
+static void void_questions(struct announcer *a, bool all)
 {
     for (uint32_t i = 0; i < a->count; i++) {
-        if (completions_too || !announcer_is_completing(a, i)) {
+        if (all || !announcer_outlives_stop(a, i)) {
             a->trackers[i].open = a->trackers[i].to_ask = false;
         }
     }
@@ -163,15 +163,21 @@ static void finish_stop_when_done(struct announcer *a)
     a->state = ANNOUNCER_IDLE;
 }
 
-/* A question that was asked before or while we stop is over. */
-static void go_on_stopping(struct announcer *a, struct announcer_tracker *t, int64_t now_ns)
+/* A question that was asked before or while we stop is over: what comes after `started` is `completed`, if that is
+ * due, and after anything `stopped`. */
+static void go_on_stopping(struct announcer *a, struct announcer_tracker *t, bool answered,
+                           int64_t now_ns)
 {
-    if (a->state == ANNOUNCER_STOPPING && t->known && t->event == TRACKER_EVENT_COMPLETED) {
+    enum tracker_event event = (enum tracker_event)t->event;
+    t->known |= answered;
+    if (a->state != ANNOUNCER_STOPPING || !t->known || event == TRACKER_EVENT_STOPPED) {
+        t->known = false;
+        finish_stop_when_done(a);
+    } else if (t->completed_due && event != TRACKER_EVENT_COMPLETED) {
+        ask(a, (uint32_t)(t - a->trackers), TRACKER_EVENT_COMPLETED, now_ns);
+    } else {
         ask(a, (uint32_t)(t - a->trackers), TRACKER_EVENT_STOPPED, now_ns);
-        return;
     }
-    t->known = false;
-    finish_stop_when_done(a);
 }
 
 void announcer_stop(struct announcer *a, int64_t now_ns)
@@ -268,7 +274,7 @@ void announcer_on_answer(struct announcer *a, uint32_t tracker, int64_t interval
     t->failures = 0;
     t->retry_ns = 0;
     if (a->state != ANNOUNCER_RUNNING) {
-        go_on_stopping(a, t, now_ns);
+        go_on_stopping(a, t, true, now_ns);
         return;
     }
     interval_s = clamp(interval_s > 0 ? interval_s : INTERVAL_DEFAULT_S,
@@ -306,7 +312,7 @@ void announcer_on_failure(struct announcer *a, uint32_t tracker, int64_t retry_s
     }
     t->open = t->to_ask = false;
     if (a->state != ANNOUNCER_RUNNING) {
-        go_on_stopping(a, t, now_ns);
+        go_on_stopping(a, t, false, now_ns);
         return;
     }
     t->failures += t->failures < UINT32_MAX;

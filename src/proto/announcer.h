@@ -62,12 +62,12 @@ int announcer_reserve(struct announcer *);
  * SPATE_ELIMIT. */
 int announcer_add(struct announcer *, uint32_t tier, int64_t now_ns);
 
-/* Every question that was open before start or stop is void: its answer must not be told. But a
- * `completed` that is under way at the stop goes on, and `stopped` follows it. */
+/* Every question that was open before start or stop is void: its answer must not be told. But at the stop the
+ * questions of announcer_outlives_stop() go on, and what is due follows them. */
 void announcer_start(struct announcer *, int64_t now_ns);
 void announcer_stop(struct announcer *, int64_t now_ns);
-/* The open question to this tracker is `completed`. */
-bool announcer_is_completing(const struct announcer *, uint32_t tracker);
+/* The open question to this tracker is `completed`, or comes before a `completed` that is due. */
+bool announcer_outlives_stop(const struct announcer *, uint32_t tracker);
 /* The torrent has just been completed: every tracker that was told of a download hears of it once.
  */
 void announcer_completed(struct announcer *, int64_t now_ns);

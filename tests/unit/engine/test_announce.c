@@ -210,12 +210,13 @@ static void on_peers(void *user, const struct addr *peers, uint32_t count)
     }
 }
 
-static void counters(void *user, uint64_t *uploaded, uint64_t *downloaded, uint64_t *left)
+static void counters(void *user, struct tracker_announce *announce)
 {
     struct scene *s = user;
-    *uploaded = 1;
-    *downloaded = 2;
-    *left = s->left;
+    announce->uploaded = 1;
+    announce->downloaded = 2;
+    announce->left = s->left;
+    announce->want = 77;
 }
 
 static void on_change(void *user)
@@ -510,6 +511,7 @@ static void what_a_tracker_refuses_is_shown(void **state)
         assert_int_equal(status_of(&s, 0).error, rows[i].error);
         assert_null(strstr(s.logged, "0123456789abcdef0123"));
         assert_non_null(strstr(s.last_query, "passkey=0123456789abcdef0123&info_hash="));
+        assert_non_null(strstr(s.last_query, "&numwant=77"));
         end(&s);
     }
 }

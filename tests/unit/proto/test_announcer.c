@@ -334,7 +334,7 @@ static void who_leaves_as_soon_as_he_is_done_says_completed_then_stopped(void **
         w.behaviour[0].fails = fails;
         announcer_completed(&w.a, w.now_ns);
         run_until(&w, 10);
-        assert_true(announcer_is_completing(&w.a, 0));
+        assert_true(announcer_outlives_stop(&w.a, 0));
         announcer_stop(&w.a, w.now_ns);
         run_until(&w, 10);
         assert_true(announcer_stopping(&w.a));
@@ -342,6 +342,26 @@ static void who_leaves_as_soon_as_he_is_done_says_completed_then_stopped(void **
         run_until(&w, 11);
         assert_false(announcer_stopping(&w.a));
         assert_string_equal(w.log, "0:A+started 10:A+completed 11:A+stopped");
+        announcer_deinit(&w.a);
+    }
+}
+
+static void who_completes_before_the_first_answer_says_all_three(void **state)
+{
+    (void)state;
+    for (int fails = 0; fails < 2; fails++) {
+        struct world w;
+        begin(&w, &(struct behaviour){.delay_s = 2, .fails = fails, .interval_s = 600}, 1);
+        run_until(&w, 1);
+        announcer_completed(&w.a, w.now_ns);
+        assert_true(announcer_outlives_stop(&w.a, 0));
+        announcer_stop(&w.a, w.now_ns);
+        run_until(&w, 1);
+        assert_true(announcer_stopping(&w.a));
+        w.behaviour[0].delay_s = 0;
+        run_until(&w, 2);
+        assert_false(announcer_stopping(&w.a));
+        assert_string_equal(w.log, fails ? "0:A+started" : "0:A+started 2:A+completed 2:A+stopped");
         announcer_deinit(&w.a);
     }
 }
@@ -532,6 +552,7 @@ int main(void)
         cmocka_unit_test(a_tracker_never_asked_does_not_hear_completed),
         cmocka_unit_test(stopped_goes_to_those_that_know_us_and_ends_in_two_seconds),
         cmocka_unit_test(who_leaves_as_soon_as_he_is_done_says_completed_then_stopped),
+        cmocka_unit_test(who_completes_before_the_first_answer_says_all_three),
         cmocka_unit_test(a_completion_that_is_never_answered_holds_nobody_back),
         cmocka_unit_test(stopping_ends_with_the_last_answer),
         cmocka_unit_test(one_that_nobody_knows_stops_without_a_word),
