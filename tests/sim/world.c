@@ -7,15 +7,20 @@
 #include "tracker/http_server.h"
 #include "tracker/udp_server.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-/* cmocka wants the above first */
-#include <cmocka.h>
 
-enum { PEER_PORT = 6881, TRACKER_PORT = 6969, WEB_PORT = 8080 };
-static const int64_t look_ns = 50000000; /* how often the world is looked at */
+enum { PEER_PORT = 6881, TRACKER_PORT = 6969, WEB_PORT = 8080, LOOK_NS = 50000000 };
+
+/* What the scenery itself needs: its failure is no finding. */
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: the world is not to be had: %s\n", __FILE__, __LINE__,         \
+                    #condition);                                                                   \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
 
 struct world_tracker {
     struct io *io;
@@ -66,14 +71,14 @@ static struct world_tracker *tracker_create(struct io *io)
     struct world_tracker *t = calloc(1, sizeof *t);
     struct swarm_table_settings settings;
     struct io_bind bind = {.address = {.family = ADDR_V4, .port = TRACKER_PORT}};
-    assert_non_null(t);
+    MUST(t);
     swarm_table_settings_init(&settings);
     swarm_table_init(&t->table, &settings, seed);
     udp_server_init(&t->udp, &t->table, seed);
     http_server_init(&t->http, &t->table);
     t->io = io;
     t->readable.done = tracker_on_datagrams;
-    assert_int_equal(io_udp_open(io, &bind, &t->socket), 0);
+    MUST(io_udp_open(io, &bind, &t->socket) == 0);
     io_wait(io, t->socket, IO_READABLE, &t->readable);
     io_sim_http_serve(io, WEB_PORT, tracker_on_http, t);
     return t;
@@ -87,31 +92,19 @@ static const char *announce_url(enum world_tracker_kind kind)
                                      : "http://tracker.sim:8080/announce";
 }
 
-void world_set_torrent(struct world *w, const struct world_torrent *spec)
+static uint64_t piece_bytes(const struct world *w, uint32_t piece)
 {
-    struct metainfo_draft_file files[WORLD_FILES_MAX];
-    struct dice dice;
-    assert_true(!w->metainfo && spec->file_count <= WORLD_FILES_MAX);
-    w->spec = *spec;
-    for (int i = 0; i < spec->file_count; i++) {
-        files[i] = (struct metainfo_draft_file){.path = spec->files[i].path ? spec->files[i].path
-                                                                            : "payload",
-                                                .length = spec->files[i].length};
-        w->payload_bytes += spec->files[i].length;
-    }
-    w->payload = malloc(w->payload_bytes + sizeof(uint64_t));
-    assert_non_null(w->payload);
-    dice_init(&dice, 20260601);
-    for (uint64_t at = 0; at < w->payload_bytes; at += sizeof(uint64_t)) {
-        uint64_t word = dice_next(&dice);
-        memcpy(w->payload + at, &word, sizeof word);
-    }
-    uint32_t pieces = (uint32_t)((w->payload_bytes + spec->piece_length - 1) / spec->piece_length);
-    uint8_t *hashes = malloc((size_t)pieces * SHA1_BYTES);
-    assert_non_null(hashes);
-    for (uint32_t i = 0; i < pieces; i++) {
-        uint64_t at = (uint64_t)i * spec->piece_length, left = w->payload_bytes - at;
-        sha1_of(span_of(w->payload + at, left < spec->piece_length ? left : spec->piece_length),
+    uint64_t left = w->payload_bytes - (uint64_t)piece * w->spec.piece_length;
+    return left < w->spec.piece_length ? left : w->spec.piece_length;
+}
+
+static void write_metainfo(struct world *w, const struct metainfo_draft_file *files)
+{
+    const struct world_torrent *spec = &w->spec;
+    uint8_t *hashes = malloc((size_t)w->piece_count * SHA1_BYTES);
+    MUST(hashes);
+    for (uint32_t i = 0; i < w->piece_count; i++) {
+        sha1_of(span_of(w->payload + (uint64_t)i * spec->piece_length, piece_bytes(w, i)),
                 hashes + (size_t)i * SHA1_BYTES);
     }
     struct metainfo_tracker tracker = {.url = announce_url(spec->tracker)};
@@ -121,7 +114,7 @@ void world_set_torrent(struct world *w, const struct world_torrent *spec)
         .files = files,
         .file_count = (uint32_t)spec->file_count,
         .piece_length = spec->piece_length,
-        .piece_count = pieces,
+        .piece_count = w->piece_count,
         .piece_hashes = hashes,
         .trackers = &tracker,
         .tracker_count = spec->tracker != WORLD_TRACKER_NONE,
@@ -129,12 +122,35 @@ void world_set_torrent(struct world *w, const struct world_torrent *spec)
     };
     size_t bound = metainfo_write_bound(&draft);
     w->metainfo = malloc(bound);
-    assert_non_null(w->metainfo);
+    MUST(w->metainfo);
     struct writer out = writer_over(w->metainfo, bound);
     metainfo_write(&draft, &out);
-    assert_false(out.failed);
+    MUST(!out.failed);
     w->metainfo_bytes = out.size;
     free(hashes);
+}
+
+void world_set_torrent(struct world *w, const struct world_torrent *spec)
+{
+    struct metainfo_draft_file files[WORLD_FILES_MAX];
+    struct dice dice;
+    MUST(!w->metainfo && spec->file_count <= WORLD_FILES_MAX);
+    w->spec = *spec;
+    for (int i = 0; i < spec->file_count; i++) {
+        files[i] = (struct metainfo_draft_file){.path = spec->files[i].path ? spec->files[i].path
+                                                                            : "payload",
+                                                .length = spec->files[i].length};
+        w->payload_bytes += spec->files[i].length;
+    }
+    w->payload = malloc(w->payload_bytes + sizeof(uint64_t));
+    MUST(w->payload);
+    dice_init(&dice, 20260601);
+    for (uint64_t at = 0; at < w->payload_bytes; at += sizeof(uint64_t)) {
+        uint64_t word = dice_next(&dice);
+        memcpy(w->payload + at, &word, sizeof word);
+    }
+    w->piece_count = (uint32_t)((w->payload_bytes + spec->piece_length - 1) / spec->piece_length);
+    write_metainfo(w, files);
 }
 
 /* Where a peer's copy of a file lies. */
@@ -146,74 +162,162 @@ static void file_path(const struct world *w, int index, char *out, size_t size)
 
 /* ---- peers ------------------------------------------------------------------------------------ */
 
-static void place_files(struct world_peer *p)
+struct world_peer *world_add_host(struct world *w, const struct io_sim_link *link, const char *name)
+{
+    MUST(w->metainfo && w->peer_count < WORLD_PEERS_MAX);
+    struct world_peer *p = &w->peers[w->peer_count++];
+    const uint8_t ip[4] = {10, 0, (uint8_t)(w->peer_count >> 8), (uint8_t)w->peer_count};
+    char host[32];
+    p->world = w;
+    p->address = addr_v4(ip, PEER_PORT);
+    p->link = *link;
+    snprintf(host, sizeof host, "%s-%d", name, w->peer_count);
+    MUST(io_sim_host_create(w->sim, host, p->address, (struct addr){.family = ADDR_NONE}, &p->io) ==
+         0);
+    MUST(bitset_init(&p->proven, w->piece_count) == 0);
+    io_sim_set_link(p->io, link);
+    io_sim_set_disk(p->io, &w->disk);
+    return p;
+}
+
+void world_place(struct world_peer *p, uint32_t from, uint32_t to)
 {
     const struct world *w = p->world;
+    uint64_t begin = (uint64_t)from * w->spec.piece_length;
+    uint64_t end = (uint64_t)to * w->spec.piece_length;
     uint64_t at = 0;
     for (int i = 0; i < w->spec.file_count; i++) {
         char path[512];
         file_path(w, i, path, sizeof path);
         uint64_t length = w->spec.files[i].length;
-        assert_int_equal(io_sim_file_write(p->io, path, span_of(w->payload + at, length)), 0);
+        uint8_t *bytes = calloc(1, length + 1);
+        MUST(bytes);
+        for (uint64_t j = 0; j < length; j++) {
+            bytes[j] = at + j >= begin && at + j < end ? w->payload[at + j] : 0;
+        }
+        MUST(io_sim_file_write(p->io, path, span_of(bytes, length)) == 0);
+        free(bytes);
         at += length;
     }
 }
 
-struct world_peer *world_add(struct world *w, const struct io_sim_link *link, bool seed)
+void world_start(struct world_peer *p)
 {
-    assert_true(w->metainfo && w->peer_count < WORLD_PEERS_MAX);
-    struct world_peer *p = &w->peers[w->peer_count++];
-    const uint8_t ip[4] = {10, 0, (uint8_t)(w->peer_count >> 8), (uint8_t)w->peer_count};
-    struct spate_settings settings;
+    struct world *w = p->world;
     struct spate_add add;
     struct spate_error error = {.size = sizeof error};
-    char name[32];
-    p->world = w;
+    MUST(!p->session);
+    int failed = session_create(p->io, &w->settings, false, &p->session, &error);
+    if (!failed) {
+        spate_add_init(&add, sizeof add);
+        add.metainfo = w->metainfo;
+        add.metainfo_size = w->metainfo_bytes;
+        add.save_path = "/data";
+        failed = session_add(p->session, &add, &p->torrent, &error);
+    }
+    if (failed) {
+        fprintf(stderr, "starting a session: %s\n", error.text);
+    }
+    MUST(!failed);
+    p->complete = p->leaving = false;
+    p->failed_ns = 0;
+    p->started_ns = p->started_ns ? p->started_ns : io_sim_now(w->sim);
+}
+
+struct world_peer *world_add(struct world *w, const struct io_sim_link *link, bool seed)
+{
+    struct world_peer *p = world_add_host(w, link, seed ? "seed" : "leech");
     p->seed = seed;
-    p->address = addr_v4(ip, PEER_PORT);
-    snprintf(name, sizeof name, "%s-%d", seed ? "seed" : "leech", w->peer_count);
-    assert_int_equal(
-        io_sim_host_create(w->sim, name, p->address, (struct addr){.family = ADDR_NONE}, &p->io),
-        0);
-    io_sim_set_link(p->io, link);
     if (seed) {
-        place_files(p);
+        world_place(p, 0, w->piece_count);
     }
-    spate_settings_init(&settings, sizeof settings);
-    settings.port = PEER_PORT;
-    settings.allow_local = 1;
-    settings.log_level = SPATE_LOG_WARNING;
-    if (session_create(p->io, &settings, false, &p->session, &error) < 0) {
-        fail_msg("session_create: %s", error.text);
-    }
-    spate_add_init(&add, sizeof add);
-    add.metainfo = w->metainfo;
-    add.metainfo_size = w->metainfo_bytes;
-    add.save_path = "/data";
-    if (session_add(p->session, &add, &p->torrent, &error) < 0) {
-        fail_msg("session_add: %s", error.text);
-    }
+    world_start(p);
     return p;
+}
+
+void world_leave(struct world_peer *p)
+{
+    if (p->session && !p->leaving) {
+        p->leaving = true;
+        session_close(p->session);
+    }
+}
+
+static struct command *command_about(const struct world_peer *p, enum command_type type)
+{
+    struct command *command = calloc(1, sizeof *command);
+    MUST(command);
+    *command = (struct command){.type = type, .torrent = p->torrent};
+    list_init(&command->link);
+    return command;
 }
 
 void world_introduce(struct world_peer *p, const struct world_peer *other)
 {
-    struct command *command = calloc(1, sizeof *command);
-    assert_non_null(command);
-    *command =
-        (struct command){.type = COMMAND_PEER, .torrent = p->torrent, .address = other->address};
-    list_init(&command->link);
-    assert_int_equal(session_post(p->session, command), 0);
+    struct command *command = command_about(p, COMMAND_PEER);
+    command->address = other->address;
+    MUST(session_post(p->session, command) == 0);
+}
+
+void world_command(struct world_peer *p, enum command_type type)
+{
+    if (p->session && !p->leaving) {
+        MUST(session_post(p->session, command_about(p, type)) == 0);
+    }
+}
+
+struct world_peer *world_find(struct world *w, const struct addr *address)
+{
+    int index = address->ip[2] << 8 | address->ip[3];
+    if (address->family != ADDR_V4 || address->ip[0] != 10 || address->ip[1] != 0 || index < 1 ||
+        index > w->peer_count) {
+        return NULL;
+    }
+    return &w->peers[index - 1];
 }
 
 struct spate_status world_status(struct world_peer *p)
 {
-    struct view *view = hub_find(&p->session->hub, p->torrent);
-    assert_non_null(view);
-    struct spate_status status = view->status;
-    hub_release(&p->session->hub, view);
+    struct spate_status status = {.size = sizeof status};
+    struct view *view = p->session ? hub_find(&p->session->hub, p->torrent) : NULL;
+    if (view) {
+        status = view->status;
+        hub_release(&p->session->hub, view);
+    }
     return status;
 }
+
+enum spate_state world_state(struct world_peer *p)
+{
+    uint32_t state = SPATE_STATE_REMOVED;
+    struct view *view = p->session ? hub_find(&p->session->hub, p->torrent) : NULL;
+    if (view) {
+        state = view->status.state;
+        hub_release(&p->session->hub, view);
+    }
+    return (enum spate_state)state;
+}
+
+struct torrent *world_torrent(const struct world_peer *p)
+{
+    return p->session ? map_get(&p->session->by_id, &p->torrent) : NULL;
+}
+
+struct world_totals world_totals(struct world_peer *p)
+{
+    struct world_totals sum = p->before;
+    const struct torrent *t = world_torrent(p);
+    if (t) {
+        const struct swarm_totals now = torrent_totals(t);
+        sum.downloaded_bytes += now.downloaded_bytes;
+        sum.uploaded_bytes += now.uploaded_bytes;
+        sum.wasted_bytes += now.wasted_bytes;
+        sum.failed_bytes += now.failed_bytes;
+    }
+    return sum;
+}
+
+/* ---- its files -------------------------------------------------------------------------------- */
 
 bool world_files_equal(struct world_peer *p)
 {
@@ -222,7 +326,7 @@ bool world_files_equal(struct world_peer *p)
     bool equal = true;
     for (int i = 0; i < w->spec.file_count && equal; i++) {
         char path[512];
-        uint8_t *bytes;
+        uint8_t *bytes = NULL;
         size_t size;
         file_path(w, i, path, sizeof path);
         uint64_t length = w->spec.files[i].length;
@@ -234,78 +338,245 @@ bool world_files_equal(struct world_peer *p)
     return equal;
 }
 
+static bool range_equals(struct world_peer *p, int file, uint64_t offset, const uint8_t *source,
+                         uint64_t length)
+{
+    struct io_fs *fs = io_sim_fs(p->io);
+    struct io_file *f;
+    uint8_t bytes[16384];
+    char path[512];
+    file_path(p->world, file, path, sizeof path);
+    if (io_fs_open_path(fs, path, IO_OPEN_READ, &f)) {
+        return false;
+    }
+    bool equal = true;
+    for (uint64_t at = 0; at < length && equal;) {
+        size_t part = length - at < sizeof bytes ? (size_t)(length - at) : sizeof bytes;
+        struct iovec v = {.iov_base = bytes, .iov_len = part};
+        equal = io_fs_read(fs, f, offset + at, &v, 1) == (int64_t)part &&
+                memcmp(bytes, source + at, part) == 0;
+        at += part;
+    }
+    io_fs_close(fs, f);
+    return equal;
+}
+
+bool world_piece_equal(struct world_peer *p, uint32_t piece)
+{
+    const struct world *w = p->world;
+    uint64_t begin = (uint64_t)piece * w->spec.piece_length, end = begin + piece_bytes(w, piece);
+    uint64_t at = 0;
+    bool equal = true;
+    for (int i = 0; i < w->spec.file_count && equal; i++) {
+        uint64_t next = at + w->spec.files[i].length;
+        uint64_t from = begin > at ? begin : at, to = end < next ? end : next;
+        if (from < to) {
+            equal = range_equals(p, i, from - at, w->payload + from, to - from);
+        }
+        at = next;
+    }
+    return equal;
+}
+
+/* ---- time goes on ----------------------------------------------------------------------------- */
+
+void world_complain(struct world *w, const char *checker, const char *format, ...)
+{
+    va_list arguments;
+    if (!world_is_well(w)) {
+        return;
+    }
+    snprintf(w->verdict.checker, sizeof w->verdict.checker, "%s", checker);
+    int used = snprintf(w->verdict.text, sizeof w->verdict.text,
+                        "at %.3f s: ", (double)io_sim_now(w->sim) / (double)WORLD_SECOND_NS);
+    va_start(arguments, format);
+    vsnprintf(w->verdict.text + used, sizeof w->verdict.text - (size_t)used, format, arguments);
+    va_end(arguments);
+}
+
+static void see_off(struct world_peer *p)
+{
+    struct world *w = p->world;
+    if (!session_closed(p->session)) {
+        return;
+    }
+    if (w->on_gone) {
+        w->on_gone(p);
+    }
+    session_destroy(p->session);
+    p->session = NULL;
+    p->leaving = p->complete = false;
+}
+
+static void see_failure(struct world_peer *p, enum spate_state state)
+{
+    struct world *w = p->world;
+    int64_t now_ns = io_sim_now(w->sim);
+    if (state != SPATE_STATE_ERROR) {
+        p->failed_ns = 0;
+    } else if (p->failed_ns == 0) {
+        p->failed_ns = now_ns;
+    } else if (w->resume_after_ns > 0 && now_ns - p->failed_ns >= w->resume_after_ns) {
+        p->failed_ns = now_ns;
+        world_command(p, COMMAND_RESUME);
+    }
+}
+
+static void look(struct world *w)
+{
+    for (int i = 0; i < w->peer_count; i++) {
+        struct world_peer *p = &w->peers[i];
+        if (!p->session) {
+            continue;
+        }
+        enum spate_state state = world_state(p);
+        if (state != SPATE_STATE_REMOVED) {
+            p->complete = state == SPATE_STATE_SEEDING;
+        }
+        if (p->complete && p->finished_ns == 0) {
+            p->finished_ns = io_sim_now(w->sim);
+        }
+        see_failure(p, state);
+        if (!w->on_look && !session_is_consistent(p->session)) {
+            world_complain(w, "consistent", "peer %d is not", i);
+        }
+    }
+    if (w->on_look) {
+        w->on_look(w);
+    }
+    for (int i = 0; i < w->peer_count; i++) {
+        if (w->peers[i].leaving) {
+            see_off(&w->peers[i]);
+        }
+    }
+}
+
+/* Goes on until at_ns or the next look. */
+static void go_on(struct world *w, int64_t at_ns)
+{
+    int64_t next_ns = io_sim_now(w->sim) + w->look_ns;
+    io_sim_run_until(w->sim, next_ns < at_ns ? next_ns : at_ns);
+    look(w);
+}
+
+bool world_run(struct world *w, int64_t for_ns)
+{
+    int64_t until_ns = io_sim_now(w->sim) + for_ns;
+    while (world_is_well(w) && io_sim_now(w->sim) < until_ns) {
+        go_on(w, until_ns);
+    }
+    return world_is_well(w);
+}
+
+bool world_all_complete(const struct world *w)
+{
+    bool all = true;
+    for (int i = 0; i < w->peer_count; i++) {
+        const struct world_peer *p = &w->peers[i];
+        all = all && (!p->session || p->leaving || p->excused || p->complete);
+    }
+    return all;
+}
+
+bool world_finish(struct world *w, int64_t within_ns)
+{
+    int64_t until_ns = io_sim_now(w->sim) + within_ns;
+    look(w);
+    while (world_is_well(w) && !world_all_complete(w) && io_sim_now(w->sim) < until_ns) {
+        go_on(w, until_ns);
+    }
+    return world_is_well(w) && world_all_complete(w);
+}
+
+static bool any_leaves(const struct world *w)
+{
+    bool any = false;
+    for (int i = 0; i < w->peer_count; i++) {
+        any = any || w->peers[i].leaving;
+    }
+    return any;
+}
+
+bool world_wait_for_leavers(struct world *w, int64_t within_ns)
+{
+    int64_t until_ns = io_sim_now(w->sim) + within_ns;
+    while (world_is_well(w) && any_leaves(w) && io_sim_now(w->sim) < until_ns) {
+        go_on(w, until_ns);
+    }
+    if (any_leaves(w)) {
+        world_complain(w, "goodbye", "a session has not ended after %.0f s",
+                       (double)within_ns / (double)WORLD_SECOND_NS);
+    }
+    return world_is_well(w);
+}
+
 /* ---- the world -------------------------------------------------------------------------------- */
 
 struct world *world_create(uint64_t seed)
 {
     static const uint8_t ip[4] = {10, 255, 0, 1};
     struct world *w = calloc(1, sizeof *w);
-    assert_non_null(w);
+    MUST(w);
     struct addr at = addr_v4(ip, 0);
+    w->peers = calloc(WORLD_PEERS_MAX, sizeof *w->peers);
+    MUST(w->peers);
+    w->look_ns = LOOK_NS;
+    w->disk = io_sim_disk_default();
+    spate_settings_init(&w->settings, sizeof w->settings);
+    w->settings.port = PEER_PORT;
+    w->settings.allow_local = 1;
+    w->settings.log_level = SPATE_LOG_WARNING;
     w->sim = io_sim_create(seed);
-    assert_int_equal(io_sim_host_create(w->sim, "tracker", at, (struct addr){.family = ADDR_NONE},
-                                        &w->tracker_io),
-                     0);
+    MUST(io_sim_host_create(w->sim, "tracker", at, (struct addr){.family = ADDR_NONE},
+                            &w->tracker_io) == 0);
     io_sim_set_name(w->sim, "tracker.sim", &at, 1);
     w->tracker = tracker_create(w->tracker_io);
     return w;
 }
 
-static bool all_closed(struct world *w)
+void world_end(struct world *w)
 {
-    bool closed = true;
-    for (int i = 0; i < w->peer_count; i++) {
-        closed &= session_closed(w->peers[i].session);
+    for (int i = 0; i < w->peer_count && world_is_well(w); i++) {
+        world_leave(&w->peers[i]);
     }
-    return closed;
+    world_wait_for_leavers(w, 60 * WORLD_SECOND_NS);
 }
 
-void world_destroy(struct world *w)
+void world_free(struct world *w)
 {
-    int64_t until_ns = io_sim_now(w->sim) + 60 * WORLD_SECOND_NS;
-    for (int i = 0; i < w->peer_count; i++) {
-        session_close(w->peers[i].session);
-    }
-    while (!all_closed(w)) {
-        io_sim_run_until(w->sim, io_sim_now(w->sim) + look_ns);
-        assert_true(io_sim_now(w->sim) < until_ns);
-    }
-    for (int i = 0; i < w->peer_count; i++) {
-        session_destroy(w->peers[i].session);
+    if (!world_is_well(w)) {
+        return;
     }
     io_close(w->tracker_io, w->tracker->socket);
     io_sim_destroy(w->sim);
-    assert_true(swarm_table_is_consistent(&w->tracker->table));
+    MUST(swarm_table_is_consistent(&w->tracker->table));
     swarm_table_deinit(&w->tracker->table);
+    for (int i = 0; i < w->peer_count; i++) {
+        bitset_deinit(&w->peers[i].proven);
+    }
+    free(w->peers);
     free(w->tracker);
     free(w->payload);
     free(w->metainfo);
     free(w);
 }
 
-bool world_finish(struct world *w, int64_t within_ns)
+void world_destroy(struct world *w)
 {
-    int64_t until_ns = io_sim_now(w->sim) + within_ns;
-    for (;;) {
-        bool finished = true;
-        for (int i = 0; i < w->peer_count; i++) {
-            struct world_peer *p = &w->peers[i];
-            assert_true(session_is_consistent(p->session));
-            if (world_status(p).state == SPATE_STATE_SEEDING && p->finished_ns == 0) {
-                p->finished_ns = io_sim_now(w->sim);
-            }
-            finished &= p->finished_ns > 0;
-        }
-        if (finished || io_sim_now(w->sim) >= until_ns) {
-            return finished;
-        }
-        io_sim_run_until(w->sim, io_sim_now(w->sim) + look_ns);
+    world_end(w);
+    if (!world_is_well(w)) {
+        fprintf(stderr, "%s: %s\n", w->verdict.checker, w->verdict.text);
     }
+    MUST(world_is_well(w));
+    world_free(w);
 }
 
 void world_describe(struct world *w)
 {
     for (int i = 0; i < w->peer_count; i++) {
+        if (!w->peers[i].session) {
+            continue;
+        }
         struct spate_status s = world_status(&w->peers[i]);
         struct io_sim_traffic traffic = io_sim_traffic(w->peers[i].io);
         fprintf(stderr,

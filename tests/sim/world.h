@@ -1,5 +1,6 @@
 /* Whole sessions in one simulated world: hosts that seed or download one torrent, and a host that runs
- * spate's own tracker. A scenario makes a world, sets it going and looks at what came of it. */
+ * spate's own tracker. A scenario makes a world, sets it going and looks at what came of it. A world is a
+ * value: any number of them live side by side. */
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H
 
@@ -8,7 +9,7 @@
 
 #define WORLD_SECOND_NS INT64_C(1000000000)
 
-enum { WORLD_PEERS_MAX = 64, WORLD_FILES_MAX = 16 };
+enum { WORLD_PEERS_MAX = 16384, WORLD_FILES_MAX = 16 };
 
 enum world_tracker_kind {
     WORLD_TRACKER_NONE, /* peers are added by address */
@@ -30,14 +31,32 @@ struct world_torrent {
 
 struct world;
 
+struct world_totals {
+    uint64_t downloaded_bytes, uploaded_bytes, wasted_bytes, failed_bytes; /* payload */
+};
+
 struct world_peer {
     struct world *world;
     struct io *io;
-    struct addr address; /* with the port it listens on */
-    struct session *session;
+    struct io_sim_link link;
+    struct addr address;     /* with the port it listens on */
+    struct session *session; /* NULL: it does not run */
     spate_torrent torrent;
-    bool seed;
-    int64_t finished_ns; /* when it was first seen complete; 0: not yet */
+    bool seed;                  /* had everything from the beginning */
+    bool leaving;               /* says goodbye; session becomes NULL */
+    bool excused;               /* nobody waits until it is complete */
+    bool complete;              /* as last seen */
+    int64_t started_ns;         /* when its first session began */
+    int64_t finished_ns;        /* when it was first seen complete; 0: not yet */
+    int64_t failed_ns;          /* since when its torrent is in error; 0: it is not */
+    struct world_totals before; /* of the sessions it has ended */
+    struct bitset proven; /* the checkers': pieces it claimed, whose bytes were found on its disk */
+};
+
+/* What a checker had to say first. */
+struct world_verdict {
+    char checker[32]; /* "": nothing */
+    char text[400];
 };
 
 struct world {
@@ -47,30 +66,80 @@ struct world {
     struct world_torrent spec;
     uint8_t *payload;
     uint64_t payload_bytes;
+    uint32_t piece_count;
     uint8_t *metainfo;
     size_t metainfo_bytes;
-    struct world_peer peers[WORLD_PEERS_MAX];
+    struct world_peer *peers; /* WORLD_PEERS_MAX of them */
     int peer_count;
+    struct world_verdict verdict;
+
+    /* For hosts that are added or started later. */
+    struct spate_settings settings;
+    struct io_sim_disk disk;
+    /* A user who tries again: torrents in error are resumed after so long; 0: never. */
+    int64_t resume_after_ns;
+
+    /* Called every look_ns of the world's time, and before a session that has said goodbye is freed.
+     * NULL: sessions are only asked for their consistency. */
+    int64_t look_ns;
+    void (*on_look)(struct world *);
+    void (*on_gone)(struct world_peer *);
+    void *user;
 };
 
 /* A world from a seed, with a tracker that nobody knows yet. */
 struct world *world_create(uint64_t seed);
-/* Says goodbye in every session, and frees everything. */
+/* Says goodbye in every session, and frees everything; what lasts longer than a minute is a complaint.
+ * After a complaint nothing can be trusted to end: the memory is left to the process. */
 void world_destroy(struct world *);
+/* The same, but keeps the world's values for those who want to look: world_free() follows. */
+void world_end(struct world *);
+void world_free(struct world *);
 
 /* Makes up the bytes of a torrent. Once a world. spec's files live as long as the world. */
 void world_set_torrent(struct world *, const struct world_torrent *spec);
+
 /* A host with a session that seeds the torrent or downloads it. */
 struct world_peer *world_add(struct world *, const struct io_sim_link *, bool seed);
+/* The same in steps: a host without files, files of which pieces in [from, to) are right, a session. */
+struct world_peer *world_add_host(struct world *, const struct io_sim_link *, const char *name);
+void world_place(struct world_peer *, uint32_t from, uint32_t to);
+void world_start(struct world_peer *);
+/* Its session begins to say goodbye. */
+void world_leave(struct world_peer *);
 /* Tells a peer of another. */
 void world_introduce(struct world_peer *, const struct world_peer *other);
+/* Posts a command without arguments about its torrent. */
+void world_command(struct world_peer *, enum command_type);
+/* The peer with this IP address, NULL: nobody's. */
+struct world_peer *world_find(struct world *, const struct addr *);
 
-/* Lets the world go on for so long, or until every peer is complete: true. Sessions are asked for their
- * consistency meanwhile. */
+/* Goes on for so long. False: something was complained of. */
+bool world_run(struct world *, int64_t for_ns);
+/* Goes on for so long, or until every peer that runs and is not excused is complete: true. */
 bool world_finish(struct world *, int64_t within_ns);
+bool world_all_complete(const struct world *);
+/* Waits until who leaves has left. */
+bool world_wait_for_leavers(struct world *, int64_t within_ns);
+
 struct spate_status world_status(struct world_peer *);
-/* Whether every file of the peer equals its source. */
+enum spate_state world_state(struct world_peer *);
+/* NULL: the loop has not seen it yet, or the peer does not run. */
+struct torrent *world_torrent(const struct world_peer *);
+/* Over all its sessions. */
+struct world_totals world_totals(struct world_peer *);
+/* Whether every file of the peer equals its source; and one piece of it. */
 bool world_files_equal(struct world_peer *);
+bool world_piece_equal(struct world_peer *, uint32_t piece);
+
+/* The first complaint stays. */
+void world_complain(struct world *, const char *checker, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static inline bool world_is_well(const struct world *w)
+{
+    return !w->verdict.checker[0];
+}
+
 /* One line for each peer, to stderr: for a scenario that failed. */
 void world_describe(struct world *);
 

@@ -46,6 +46,8 @@ bool io_sim_step(struct io_sim *);
 /* Everything that is due up to and including at_ns, which is then the time. */
 void io_sim_run_until(struct io_sim *, int64_t at_ns);
 bool io_sim_idle(const struct io_sim *);
+/* Events so far: what the cost of a run grows with. */
+uint64_t io_sim_events(const struct io_sim *);
 /* From now on io_wall() of this host begins here and advances with the clock. */
 void io_sim_set_wall(struct io *, int64_t wall_ns);
 

@@ -209,7 +209,13 @@ bool io_sim_step(struct io_sim *sim)
         io_sim_event_disarm(sim, e);
         e->fire(e);
     }
+    sim->event_count++;
     return true;
+}
+
+uint64_t io_sim_events(const struct io_sim *sim)
+{
+    return sim->event_count;
 }
 
 void io_sim_run_until(struct io_sim *sim, int64_t at_ns)

@@ -36,9 +36,10 @@ struct io_sim_event {
 struct io_sim {
     uint64_t seed;
     int64_t now_ns;
-    struct heap events; /* of io_sim_event.node */
-    struct heap timers; /* of io_op.timer: TIMER and RESOLVE; op->subject is the host */
-    struct list hosts;  /* of io_sim_host.link */
+    uint64_t event_count; /* so far */
+    struct heap events;   /* of io_sim_event.node */
+    struct heap timers;   /* of io_op.timer: TIMER and RESOLVE; op->subject is the host */
+    struct list hosts;    /* of io_sim_host.link */
     uint32_t host_count;
     struct map addresses;       /* struct addr with port 0 -> struct io_sim_host */
     struct map ports;           /* struct io_sim_port -> struct io_socket */
