@@ -28,6 +28,7 @@ static const struct option tracker_options[] = {
     {.kind = OPTION_TEXT, .name = "http", .argument = "HOST:PORT", .text = "answer HTTP there"},
     {.kind = OPTION_TEXT, .name = "interval", .argument = "TIME", .text = "between announces"},
     {.kind = OPTION_TEXT, .name = "max-swarms", .argument = "N", .text = "torrents kept at most"},
+    {.kind = OPTION_TEXT, .name = "user", .argument = "NAME", .text = "become this user"},
     {.kind = OPTION_FLAG, .name = "quiet", .text = "print nothing but errors"},
     {.kind = OPTION_FLAG, .name = "help", .text = "print the help"},
     ROW_END,

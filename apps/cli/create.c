@@ -23,13 +23,15 @@ static const struct option create_options[] = {
         "the torrent file to write; '-': standard output (default: NAME.torrent here)"),
     ROW(0, FLAG, WHERE, force, "force", NULL, "replace the torrent file if it exists"),
     ROW('t', LIST, WHAT, trackers, "tracker", "URL",
-        "announce to this tracker; may be repeated, each is a tier of its own"),
+        "announce to this tracker; several URLs with commas between them are one tier, each "
+        "further -t "
+        "is the next tier"),
     ROW('w', LIST, WHAT, web_seeds, "web-seed", "URL",
         "the files can be had there over HTTP, too (BEP 19); may be repeated"),
     ROW('p', FLAG, WHAT, private_torrent, "private", NULL,
         "only peers from its trackers may be used (BEP 27)"),
     ROW('s', BYTES, WHAT, piece_bytes, "piece-size", "SIZE",
-        "a power of two from 16k, e.g. 256k or 1M (default: chosen from the size)"),
+        "a power of two from 16k, e.g. 256k or 1M (default: chosen from the size, 16k to 16M)"),
     ROW('c', TEXT, WHAT, comment, "comment", "TEXT", "a comment for those who look into it"),
     ROW(0, TEXT, WHAT, name, "name", "NAME", "the name in the torrent (default: that of PATH)"),
     ROW(0, FLAG, WHAT, no_date, "no-date", NULL,
@@ -226,6 +228,68 @@ static int announce(const char *output, const struct options *options, const voi
     return fflush(out) == 0 ? EXIT_CODE_OK : EXIT_CODE_DISK;
 }
 
+/* ---- trackers: each -t is a tier ------------------------------------------------------------------ */
+
+struct tiers {
+    struct option_list urls, owned;
+    uint32_t *numbers; /* one a URL */
+};
+
+/* Where the first URL of the text ends: at its end, or at a comma with another URL behind it, for a URL may
+ * have commas too. */
+static size_t url_length(const char *text)
+{
+    for (const char *comma = strchr(text, ','); comma; comma = strchr(comma + 1, ',')) {
+        const char *rest = comma + 1 + strspn(comma + 1, " ");
+        size_t scheme = strcspn(rest, ":/,?");
+        if (scheme == 0 || strncmp(rest + scheme, "://", 3) == 0) {
+            return (size_t)(comma - text);
+        }
+    }
+    return strlen(text);
+}
+
+static bool add_tier(struct tiers *tiers, const char *text, uint32_t number)
+{
+    for (bool more = true; more;) {
+        text += strspn(text, " ");
+        size_t length = url_length(text);
+        char *url = strndup(text, length);
+        if (!url || !option_list_add(&tiers->owned, url)) {
+            free(url);
+            return false;
+        }
+        uint32_t count = tiers->urls.count + 1;
+        uint32_t *numbers = realloc(tiers->numbers, count * sizeof *numbers);
+        tiers->numbers = numbers ? numbers : tiers->numbers;
+        if (!numbers || !option_list_add(&tiers->urls, url)) {
+            return false;
+        }
+        numbers[count - 1] = number;
+        more = text[length] == ',';
+        text += length + more;
+    }
+    return true;
+}
+
+static bool tiers_init(struct tiers *tiers, const struct option_list *given)
+{
+    *tiers = (struct tiers){.numbers = NULL};
+    for (uint32_t i = 0; i < given->count; i++) {
+        if (!add_tier(tiers, given->items[i], i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void tiers_deinit(struct tiers *tiers)
+{
+    option_list_free(&tiers->urls, false);
+    option_list_free(&tiers->owned, true);
+    free(tiers->numbers);
+}
+
 /* ---- making it --------------------------------------------------------------------------------- */
 
 /* NAME.torrent in the current directory; NAME is the last element of the path as it is on the disk. */
@@ -261,7 +325,7 @@ static bool is_in_the_way(const char *output, const struct options *options)
     return !options->force;
 }
 
-static int create(const char *output, const struct options *options)
+static int create(const char *output, const struct options *options, const struct tiers *tiers)
 {
     struct spate_error error = {.size = sizeof error};
     struct progress progress;
@@ -275,8 +339,9 @@ static int create(const char *output, const struct options *options)
     create.private_torrent = options->private_torrent;
     create.piece_length = (uint32_t)options->piece_bytes;
     create.workers = (uint32_t)options->workers;
-    create.trackers = options->trackers.items;
-    create.tracker_count = options->trackers.count;
+    create.trackers = tiers->urls.items;
+    create.tiers = tiers->numbers;
+    create.tracker_count = tiers->urls.count;
     create.web_seeds = options->web_seeds.items;
     create.web_seed_count = options->web_seeds.count;
     create.progress = progress_on_bytes;
@@ -286,9 +351,13 @@ static int create(const char *output, const struct options *options)
     progress_init(&progress, options, "hashing");
     int failed = spate_create(&create, &bytes, &size, &error);
     progress_deinit(&progress);
+    if (failed == SPATE_EINVAL || failed == SPATE_EURL) {
+        message_error("create: %s", error.text[0] ? error.text : spate_strerror(failed));
+        return EXIT_CODE_USAGE;
+    }
     if (failed < 0) {
         message_error("%s: %s", create.path, error.text[0] ? error.text : spate_strerror(failed));
-        return failed == SPATE_EINVAL ? EXIT_CODE_USAGE : exit_code_from_error(failed);
+        return exit_code_from_error(failed);
     }
     int code = save(output, options, bytes, size);
     code = code == EXIT_CODE_OK ? announce(output, options, bytes, size) : code;
@@ -303,15 +372,17 @@ static int run(const struct options *options)
         message_error("create: --piece-size must be a power of two from 16k to 512M");
         return EXIT_CODE_USAGE;
     }
+    struct tiers tiers;
     char *name = options->output ? NULL : default_output(options);
     const char *output = options->output ? options->output : name;
     int code = EXIT_CODE_IN_THE_WAY;
-    if (!output) {
+    if (!tiers_init(&tiers, &options->trackers) || !output) {
         message_error("out of memory");
         code = EXIT_CODE_FAILED;
     } else if (!is_in_the_way(output, options)) {
-        code = create(output, options);
+        code = create(output, options, &tiers);
     }
+    tiers_deinit(&tiers);
     free(name);
     return code;
 }

@@ -7,6 +7,9 @@
 #include "base/text.h"
 #include "io/uv/io_uv.h"
 
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -26,6 +29,7 @@ static const char usage[] =
     "  --http HOST:PORT   answer HTTP announces and scrapes there\n"
     "  --interval TIME    how often peers are told to announce (30m; from 1m to 1d)\n"
     "  --max-swarms N     torrents kept at most, the most recent ones (1000000)\n"
+    "  --user NAME        become this user once all listeners are bound (root only)\n"
     "  --quiet            print nothing but errors\n"
     "  --help             print this\n";
 
@@ -38,6 +42,7 @@ struct options {
     struct listener_spec specs[LISTENERS_MAX];
     uint32_t spec_count;
     struct swarm_table_settings table;
+    const char *user; /* NULL: stay who we are */
     bool quiet, help;
 };
 
@@ -89,6 +94,8 @@ static int take_option(struct options *o, const char *name, const char *option, 
             return complain(name, "--max-swarms takes a number from 1", value);
         }
         o->table.max_swarms = (uint32_t)number;
+    } else if (strcmp(option, "--user") == 0) {
+        o->user = value;
     } else {
         return complain(name, "unknown option (--help lists them)", option);
     }
@@ -208,6 +215,35 @@ static int start_listener(struct program *p, const struct listener_spec *spec)
     return listens ? 0 : status;
 }
 
+/* ---- privileges ---------------------------------------------------------------------------------
+ */
+
+/* Becomes user with its groups, for good: all three ids of user and group change, in all threads. */
+static int become(const struct program *p, const char *user)
+{
+    errno = 0;
+    const struct passwd *entry = getpwnam(user);
+    if (!entry) {
+        fprintf(stderr, "%s: --user %s: %s\n", p->name, user,
+                errno && errno != ENOENT ? strerror(errno) : "there is no such user");
+        return SPATE_EINVAL;
+    }
+    uid_t uid = entry->pw_uid;
+    gid_t gid = entry->pw_gid;
+    if (geteuid() == 0 ? initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
+                             setresuid(uid, uid, uid) != 0
+                       : getuid() != uid || geteuid() != uid) {
+        fprintf(stderr, "%s: --user %s: %s\n", p->name, user,
+                geteuid() == 0 ? strerror(errno) : "only root can become another user");
+        return SPATE_EACCES;
+    }
+    if (uid != 0 && setuid(0) == 0) {
+        fprintf(stderr, "%s: --user %s: privileges could be had back\n", p->name, user);
+        return SPATE_EACCES;
+    }
+    return 0;
+}
+
 /* ---- the program --------------------------------------------------------------------------------
  */
 
@@ -262,6 +298,9 @@ static int serve(struct program *p)
     int status = io_uv_adopt(p->io, p->signal_fd, &p->signals);
     for (uint32_t i = 0; status == 0 && i < p->options->spec_count; i++) {
         status = start_listener(p, &p->options->specs[i]);
+    }
+    if (status == 0 && p->options->user) {
+        status = become(p, p->options->user);
     }
     fflush(stdout);
     if (status == 0) {

@@ -4,14 +4,15 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "codec/name.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    PIECES_MAX = 2000, /* aimed at */
-    PIECE_BYTES_MIN = 16 << 10,
+    PIECES_MAX = 2048, /* where no other bound says otherwise */
+    PIECE_BYTES_USUAL = 64 << 10,
     PIECE_BYTES_MAX = 16 << 20,
 };
 
@@ -50,6 +51,26 @@ static int fail(struct create *c, int rc, const char *path)
     text_escape(span_text(path), shown, sizeof shown);
     snprintf(c->text, sizeof c->text, "cannot read \"%s\": %s", shown, spate_strerror(rc));
     return rc;
+}
+
+/* A torrent may only hold names that every reader of it, our own store included, will use as they are: what
+ * would be renamed there could not be seeded from here. */
+static int check_name(struct create *c, const char *path, struct span name)
+{
+    static const uint8_t no_hash[NAME_HASH_BYTES] = {0};
+    char safe[LIMIT_NAME_BYTES + 1], why[160];
+    if (!text_is_utf8(name)) {
+        return refuse(c, SPATE_EUNSUPPORTED, path, "has a name that is not UTF-8: rename it");
+    }
+    size_t length = name_make(name, LIMIT_NAME_BYTES, no_hash, safe);
+    if (span_equals(name, span_of(safe, length))) {
+        return 0;
+    }
+    char shown[81];
+    text_copy(shown, sizeof shown, span_of(safe, length));
+    snprintf(why, sizeof why,
+             "has a name that not every system can store: rename it, e.g. to \"%s\"", shown);
+    return refuse(c, SPATE_EUNSUPPORTED, path, why);
 }
 
 static struct create_file describe(const struct io_stat *st)
@@ -118,10 +139,11 @@ static int visit(struct walk *w, const char *name)
         return refuse(c, SPATE_ENAMETOOLONG, name, "has a path that is too long");
     }
     memcpy(w->path + level->prefix, name, length + 1);
-    if (!text_is_utf8(span_text(name))) {
-        return refuse(c, SPATE_EUNSUPPORTED, w->path, "has a name that is not UTF-8");
+    int rc = check_name(c, w->path, span_text(name));
+    if (rc < 0) {
+        return rc;
     }
-    int rc = io_fs_stat_at(w->fs, level->directory, name, &st);
+    rc = io_fs_stat_at(w->fs, level->directory, name, &st);
     if (rc < 0) {
         return fail(c, rc, w->path);
     }
@@ -276,9 +298,6 @@ static int find_name(struct create *c, struct io_fs *fs)
         struct span name = span_of(path + start, end - start);
         bool dots = (name.size == 1 || name.size == 2) && memcmp(name.bytes, "..", name.size) == 0;
         if (name.size > 0 && !dots) {
-            if (!text_is_utf8(name)) {
-                return refuse(c, SPATE_EUNSUPPORTED, c->path, "has a name that is not UTF-8");
-            }
             c->name = arena_text(&c->memory, name);
             return c->name ? 0 : SPATE_ENOMEM;
         }
@@ -306,6 +325,9 @@ static int run_plan(struct io_op *op, struct io_fs *fs)
         rc = plan_file(c, fs);
     } else {
         rc = fail(c, rc, c->path);
+    }
+    if (rc == 0 && !c->renamed) {
+        rc = check_name(c, c->path, span_text(c->name));
     }
     if (rc == 0 && c->total_length == 0) {
         rc = refuse(c, SPATE_EINVAL, c->path, "holds no bytes, and a torrent needs some");
@@ -375,7 +397,16 @@ void create_compare(struct io *io, struct create *c)
 
 uint32_t create_piece_length(uint64_t total_length)
 {
-    uint32_t length = PIECE_BYTES_MIN;
+    static const struct {
+        uint64_t total_max;
+        uint32_t length;
+    } small[] = {{8 << 20, 16 << 10}, {32 << 20, 32 << 10}};
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+        if (total_length <= small[i].total_max) {
+            return small[i].length;
+        }
+    }
+    uint32_t length = PIECE_BYTES_USUAL;
     while (length < PIECE_BYTES_MAX && total_length > (uint64_t)length * PIECES_MAX) {
         length *= 2;
     }

@@ -2,6 +2,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/metainfo_write.h"
+#include "codec/name.h"
+#include "codec/url.h"
 #include "disk/create.h"
 #include "engine/hashing.h"
 
@@ -28,29 +30,67 @@ void spate_create_init(struct spate_create *create, uint32_t size)
 
 /* ---- what the caller asked for ---- */
 
-static bool is_url(const char *text)
+/* The URLs of one kind, and which of them others understand. */
+struct url_kind {
+    const char *what, *example;
+    const char *schemes[6]; /* up to NULL */
+    uint32_t max;
+};
+
+static const struct url_kind tracker_urls = {"tracker",
+                                             "udp://tracker.example:6969/announce",
+                                             {"udp", "http", "https", "ws", "wss"},
+                                             LIMIT_TRACKERS};
+static const struct url_kind web_seed_urls = {
+    "web seed", "https://files.example/", {"http", "https", "ftp"}, LIMIT_WEB_SEEDS};
+
+static bool is_url(const struct url_kind *kind, const char *text)
 {
-    size_t length = strlen(text);
-    bool plain = length > 0 && length <= LIMIT_URL_BYTES && text_is_utf8(span_text(text));
-    for (const char *p = text; plain && *p; p++) {
-        plain = (uint8_t)*p > ' ' && *p != 0x7f;
+    struct url url;
+    if (!text_is_utf8(span_text(text)) || url_parse(&url, span_text(text), NULL) < 0) {
+        return false;
     }
-    return plain;
+    for (const char *const *scheme = kind->schemes; *scheme; scheme++) {
+        if (url_has_scheme(&url, *scheme)) {
+            return true;
+        }
+    }
+    return false;
 }
 
-static int check_urls(const struct making *m, const char *const *urls, uint32_t count, uint32_t max,
-                      const char *what)
+static int check_urls(const struct making *m, const struct url_kind *kind, const char *const *urls,
+                      uint32_t count)
 {
+    char shown[100];
     if (count > 0 && !urls) {
-        return error_set(m->error, SPATE_EINVAL, 0, "no %ss given", what);
+        return error_set(m->error, SPATE_EINVAL, 0, "no %ss given", kind->what);
     }
-    if (count > max) {
-        return error_set(m->error, SPATE_ELIMIT, 0, "more than %u %ss", max, what);
+    if (count > kind->max) {
+        return error_set(m->error, SPATE_ELIMIT, 0, "more than %u %ss", kind->max, kind->what);
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!urls[i] || !is_url(urls[i])) {
-            return error_set(m->error, SPATE_EURL, 0, "%s %u is not a URL", what, i + 1);
+        if (!urls[i] || !is_url(kind, urls[i])) {
+            text_escape(span_text(urls[i] ? urls[i] : ""), shown, sizeof shown);
+            return error_set(m->error, SPATE_EURL, 0, "%s \"%s\" is not a URL such as %s",
+                             kind->what, shown, kind->example);
         }
+    }
+    return 0;
+}
+
+/* One element of a path, and one that nobody has to rename. */
+static int check_name(const struct making *m, const char *name)
+{
+    static const uint8_t no_hash[NAME_HASH_BYTES] = {0};
+    char safe[LIMIT_NAME_BYTES + 1], shown[150];
+    if (name[0] == 0 || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+        return error_set(m->error, SPATE_EINVAL, 0, "the name must be one element of a path");
+    }
+    size_t length = name_make(span_text(name), LIMIT_NAME_BYTES, no_hash, safe);
+    if (!span_equals(span_text(name), span_of(safe, length))) {
+        return error_set(m->error, SPATE_EINVAL, 0,
+                         "the name \"%s\" is one that not every system can store",
+                         text_escape(span_text(name), shown, sizeof shown));
     }
     return 0;
 }
@@ -73,13 +113,11 @@ static int check_settings(const struct making *m)
             return error_set(m->error, SPATE_EINVAL, 0, "a text is not UTF-8");
         }
     }
-    if (s->name && (s->name[0] == 0 || strchr(s->name, '/') || strcmp(s->name, ".") == 0 ||
-                    strcmp(s->name, "..") == 0)) {
-        return error_set(m->error, SPATE_EINVAL, 0, "the name must be one element of a path");
+    int rc = s->name ? check_name(m, s->name) : 0;
+    if (rc == 0) {
+        rc = check_urls(m, &tracker_urls, s->trackers, s->tracker_count);
     }
-    int rc = check_urls(m, s->trackers, s->tracker_count, LIMIT_TRACKERS, "tracker");
-    return rc < 0 ? rc
-                  : check_urls(m, s->web_seeds, s->web_seed_count, LIMIT_WEB_SEEDS, "web seed");
+    return rc < 0 ? rc : check_urls(m, &web_seed_urls, s->web_seeds, s->web_seed_count);
 }
 
 /* ---- hashing ---- */
@@ -242,6 +280,7 @@ int spate_create(const struct spate_create *create, void **bytes, size_t *length
         return rc;
     }
     m.plan.path = m.settings.path;
+    m.plan.renamed = m.settings.name != NULL;
     rc = run_plan(&m, create_plan);
     if (rc == 0) {
         rc = hash(&m);

@@ -75,6 +75,42 @@ class Create(cli.Case):
             self.spate("create", "files/album", "-o", "a.torrent", "--piece-size", size, code=2)
         self.assertFalse(os.path.exists(self.path("a.torrent")))
 
+    def test_the_piece_size_follows_the_size_of_the_files(self):
+        for size, piece in ((1, 16384), (8 << 20, 16384), ((8 << 20) + 1, 32768), (30000000, 32768), (40 << 20, 65536),
+                            (200 << 20, 131072)):
+            with open(self.path("files/holes"), "wb") as file:
+                file.truncate(size)
+            created = json.loads(self.spate("create", "files/holes", "-o", "a.torrent", "--force", "--json")[0])
+            self.assertEqual(created["piece_length"], piece, size)
+
+    def test_each_tracker_option_is_a_tier(self):
+        self.spate("create", "files/album", "-t", "udp://a.example:1/announce,http://b.example/announce?x=1,2", "-t",
+                   "https://c.example/announce, udp://[::1]:1/announce", "-t", "wss://d.example/")
+        trackers = json.loads(self.spate("show", "--json", "album.torrent")[0])["trackers"]
+        self.assertEqual([(t["tier"], t["url"]) for t in trackers], [
+            (0, "udp://a.example:1/announce"), (0, "http://b.example/announce?x=1,2"), (1, "https://c.example/announce"),
+            (1, "udp://[::1]:1/announce"), (2, "wss://d.example/")])
+
+    def test_a_tracker_that_is_no_url_is_a_usage_error(self):
+        for url in ("", "tracker.example", "upd://tracker.example:1/announce", "http://a.example/,", "http://",
+                    "udp://a.example:1/,,udp://b.example:1/"):
+            _, err = self.spate("create", "files/album", "-t", url, code=2)
+            self.assertIn("is not a URL such as udp://", err)
+        self.spate("create", "files/album", "-w", "udp://a.example:1/", code=2)
+        self.assertFalse(os.path.exists(self.path("album.torrent")))
+
+    def test_names_that_could_not_be_seeded_are_refused_with_better_ones(self):
+        for name, shown, better in (("a\nb", "a\\x0ab", "a_b"), ("end.", "end.", "end_"), ("nul.txt", "nul.txt", "_nul.txt"),
+                                    ("\u202egpj.exe", "\\u202egpj.exe", "_gpj.exe")):
+            self.write("files/album/" + name, "x")
+            _, err = self.spate("create", "files/album", "--force", code=1)
+            self.assertIn("has a name that not every system can store: rename it", err)
+            self.assertIn(f'"{better}"', err)
+            self.assertTrue(err[:-1].isprintable(), err)
+            os.rename(self.path("files/album", name), self.path("files/album", better))
+            self.spate("create", "files/album", "--force")
+            self.spate("check", "album.torrent", "-d", "files")
+
     def test_a_full_stdout_is_no_success(self):
         with open("/dev/full", "wb") as full:
             result = subprocess.run([cli.SPATE, "create", "files/album", "-o", "-"], cwd=self.directory,

@@ -2,6 +2,7 @@
 """spate tracker over real sockets of the loopback interface: UDP (BEP 15) and HTTP (BEP 3, 23, 48), well-formed
 and not. Usage: test_tracker.py COMMAND [ARGUMENT...], the command that starts the tracker."""
 import os
+import pwd
 import random
 import re
 import select
@@ -338,7 +339,7 @@ class CommandLineTest(unittest.TestCase):
     def test_help_names_every_option(self):
         done = self.run_tracker("--help")
         self.assertEqual(done.returncode, 0)
-        for option in ("--udp", "--http", "--interval", "--max-swarms", "--quiet", "--help"):
+        for option in ("--udp", "--http", "--interval", "--max-swarms", "--user", "--quiet", "--help"):
             self.assertIn(option, done.stdout)
 
     def test_wrong_arguments_are_named(self):
@@ -380,6 +381,39 @@ class CommandLineTest(unittest.TestCase):
         process.terminate()
         self.assertEqual(process.communicate(timeout=PATIENCE_S), (b"", b""))
         self.assertEqual(process.returncode, 0)
+
+    @staticmethod
+    def identities(pid):
+        """The user, group and supplementary ids of every thread, without the ids of the threads."""
+        found = set()
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/status", encoding="utf-8") as file:
+                found.add(tuple(tuple(line.split()) for line in file
+                                if line.startswith(("Uid:", "Gid:", "Groups:", "CapPrm:", "CapEff:"))))
+        return found
+
+    def test_root_becomes_the_user_for_good_and_the_others_stay_who_they_are(self):
+        user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        tracker = Tracker("--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--user", user.pw_name)
+        found = self.identities(tracker.process.pid)
+        self.assertEqual(len(found), 1, "not all threads are the same user")
+        facts = {line[0]: line[1:] for line in found.pop()}
+        self.assertEqual(facts["Uid:"], (str(user.pw_uid),) * 4)
+        if os.geteuid() == 0:
+            self.assertEqual(facts["Gid:"], (str(user.pw_gid),) * 4)
+            self.assertEqual(sorted(map(int, facts["Groups:"])), sorted(os.getgrouplist(user.pw_name, user.pw_gid)))
+            self.assertEqual((int(facts["CapPrm:"][0], 16), int(facts["CapEff:"][0], 16)), (0, 0))
+        client = Udp(tracker.udp[0])
+        client.announce(client.connect(), b"h" * 20, 1001)
+        code, _, errors = tracker.stop()
+        self.assertEqual((code, errors), (0, ""))
+
+    def test_a_user_that_cannot_be_had_is_an_error(self):
+        names = ["no such user", ""] + (["nobody"] if os.geteuid() != 0 else [])
+        for name in names:
+            done = self.run_tracker("--udp", "127.0.0.1:0", "--user", name)
+            self.assertEqual(done.returncode, 1, name)
+            self.assertIn("--user", done.stderr)
 
     def test_an_open_connection_does_not_delay_the_end(self):
         tracker = Tracker("--http", "127.0.0.1:0")

@@ -142,6 +142,43 @@ static void a_name_that_is_not_utf8_is_refused_and_shown_safely(void **state)
     expect_refused(SPATE_EUNSUPPORTED, "\\xff\\x1b");
 }
 
+static void
+a_name_that_would_be_changed_elsewhere_is_refused_with_the_one_it_could_have(void **state)
+{
+    (void)state;
+    static const char *const names[][3] = {
+        {"d/tab\there", "\"tab\\x09here\"", "\"tab_here\""},
+        {"d/dot.", "\"dot.\"", "\"dot_\""},
+        {"d/aux.c", "\"aux.c\"", "\"_aux.c\""},
+        {"d/back\\slash", "slash\"", "\"back_slash\""},
+        {"d/\xe2\x80\xaegnp.exe", "\"", "\"_gnp.exe\""},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char file[PATH_MAX];
+        disk_world_put(w, names[i][0], "abc", 3);
+        expect_refused(SPATE_EUNSUPPORTED, names[i][1]);
+        assert_non_null(strstr(plan.text, "rename it"));
+        assert_non_null(strstr(plan.text, names[i][2]));
+        create_deinit(&plan);
+        /* As the torrent itself it is refused too, unless the torrent is called otherwise. */
+        assert_int_equal(run(names[i][0]), SPATE_EUNSUPPORTED);
+        create_deinit(&plan);
+        plan.renamed = true;
+        assert_int_equal(run(names[i][0]), 0);
+        create_deinit(&plan);
+        plan.renamed = false;
+        assert_int_equal(unlink(disk_world_path(w, names[i][0], file)), 0);
+    }
+}
+
+static void a_directory_has_to_have_such_a_name_too(void **state)
+{
+    (void)state;
+    disk_world_make_directory(w, "d/end ");
+    disk_world_put(w, "d/end /one", "abc", 3);
+    expect_refused(SPATE_EUNSUPPORTED, "\"end \" has a name");
+}
+
 static void nothing_at_all_is_refused(void **state)
 {
     (void)state;
@@ -184,14 +221,28 @@ static void the_piece_length_follows_the_size(void **state)
 {
     (void)state;
     const uint64_t mib = 1 << 20;
-    assert_int_equal(create_piece_length(1), 16384);
-    assert_int_equal(create_piece_length(16384 * 2000), 16384);
-    assert_int_equal(create_piece_length(16384 * 2000 + 1), 32768);
-    assert_int_equal(create_piece_length(1024 * mib), mib);
-    assert_int_equal(create_piece_length(UINT64_C(1) << 50), 16 * mib);
-    for (uint64_t size = 40 * mib; size < 16 * 2000 * mib; size += size / 7) {
+    const uint64_t kib = 1 << 10;
+    const uint64_t rows[][2] = {
+        {1, 16 * kib},
+        {8 * mib, 16 * kib},
+        {8 * mib + 1, 32 * kib},
+        {30 * 1000 * 1000, 32 * kib},
+        {32 * mib, 32 * kib},
+        {32 * mib + 1, 64 * kib},
+        {128 * mib, 64 * kib},
+        {128 * mib + 1, 128 * kib},
+        {1024 * mib, 512 * kib},
+        {1024 * mib + 1, mib},
+        {UINT64_C(16) << 30, 8 * mib},
+        {(UINT64_C(16) << 30) + 1, 16 * mib},
+        {UINT64_C(1) << 50, 16 * mib},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(create_piece_length(rows[i][0]), rows[i][1]);
+    }
+    for (uint64_t size = 65 * mib; size < 16 * 2048 * mib; size += size / 7) {
         uint64_t pieces = (size - 1) / create_piece_length(size) + 1;
-        assert_true(pieces >= 1000 && pieces <= 2000);
+        assert_true(pieces >= 1024 && pieces <= 2048);
     }
 }
 
@@ -206,6 +257,8 @@ int main(void)
         T(a_link_below_is_refused_by_name),
         T(a_pipe_is_refused_by_name),
         T(a_name_that_is_not_utf8_is_refused_and_shown_safely),
+        T(a_name_that_would_be_changed_elsewhere_is_refused_with_the_one_it_could_have),
+        T(a_directory_has_to_have_such_a_name_too),
         T(nothing_at_all_is_refused),
         T(directories_without_end_are_refused),
         T(a_change_while_hashing_is_seen),

@@ -179,8 +179,11 @@ static void bad_settings_are_refused_with_a_reason(void **state)
     settings.piece_length = 16385;
     assert_int_equal(refused(&settings), SPATE_EINVAL);
     settings.piece_length = 0;
-    settings.name = "a/b";
-    assert_int_equal(refused(&settings), SPATE_EINVAL);
+    const char *const names[] = {"a/b", "", "..", "a\tb", "end.", "aux"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        settings.name = names[i];
+        assert_int_equal(refused(&settings), SPATE_EINVAL);
+    }
     settings.name = NULL;
     settings.comment = "\xff";
     assert_int_equal(refused(&settings), SPATE_EINVAL);
@@ -189,6 +192,14 @@ static void bad_settings_are_refused_with_a_reason(void **state)
     settings.trackers = trackers;
     settings.tracker_count = 1;
     assert_int_equal(refused(&settings), SPATE_EURL);
+    assert_non_null(strstr(error.text, "tracker \"http://a b/\" is not a URL"));
+    const char *const wrong[] = {"tracker.example", "upd://tracker.example:1/announce", "udp://",
+                                 ""};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        settings.trackers = &wrong[i];
+        assert_int_equal(refused(&settings), SPATE_EURL);
+    }
+    settings.trackers = trackers;
     settings.tracker_count = 257;
     assert_int_equal(refused(&settings), SPATE_ELIMIT);
     assert_int_equal(spate_create(NULL, NULL, NULL, &error), SPATE_EINVAL);
