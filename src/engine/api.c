@@ -1,6 +1,7 @@
 /* spate.h's sessions and torrents: every call is a message to the loop or a copy of a view. The
  * loop runs on the caller's thread (driven) or on one of our own. */
 #include "engine/session.h"
+#include "engine/sized.h"
 
 #include "base/limits.h"
 #include "io/uv/io_uv.h"
@@ -43,21 +44,6 @@ void spate_add_init(struct spate_add *add, uint32_t size)
 
 /* ---- structs that cross the boundary --------------------------------------------------------- */
 
-/* Fills what the caller's struct has room for; its size stays. The size is the first field of all
- * of them. */
-static int copy_out(void *out, const void *from, size_t from_size)
-{
-    uint32_t size;
-    memcpy(&size, out, sizeof size);
-    if (size < sizeof size) {
-        return SPATE_EINVAL;
-    }
-    size_t n = size < from_size ? size : from_size;
-    memset((uint8_t *)out + sizeof size, 0, size - sizeof size);
-    memcpy((uint8_t *)out + sizeof size, (const uint8_t *)from + sizeof size, n - sizeof size);
-    return 0;
-}
-
 /* Rows lie out[0].size bytes apart, whatever our struct's size is. */
 static int copy_rows(void *out, uint32_t max, const void *rows, uint32_t count, size_t row_bytes)
 {
@@ -69,7 +55,7 @@ static int copy_rows(void *out, uint32_t max, const void *rows, uint32_t count, 
     for (uint32_t i = 0; i < max && i < count; i++) {
         uint8_t *at = (uint8_t *)out + (size_t)i * size;
         memcpy(at, &size, sizeof size);
-        int failed = copy_out(at, (const uint8_t *)rows + i * row_bytes, row_bytes);
+        int failed = sized_copy_out(at, (const uint8_t *)rows + i * row_bytes, row_bytes);
         if (failed) {
             return failed;
         }
@@ -336,7 +322,7 @@ int spate_session_stats(spate_session *s, struct spate_session_stats *out)
     struct spate_session_stats stats = hub->stats;
     stats.torrents = (uint32_t)hub->views.count;
     pthread_mutex_unlock(&hub->lock);
-    return copy_out(out, &stats, sizeof stats);
+    return sized_copy_out(out, &stats, sizeof stats);
 }
 
 int spate_torrent_status(spate_session *s, spate_torrent torrent, struct spate_status *out)
@@ -353,7 +339,7 @@ int spate_torrent_status(spate_session *s, spate_torrent torrent, struct spate_s
     struct spate_status status = view->status;
     pthread_mutex_unlock(&hub->lock);
     hub_release(hub, view);
-    return copy_out(out, &status, sizeof status);
+    return sized_copy_out(out, &status, sizeof status);
 }
 
 int spate_torrent_pieces(spate_session *s, spate_torrent torrent, uint8_t *bits, size_t size)
@@ -410,7 +396,7 @@ int spate_torrent_files(spate_session *s, spate_torrent torrent, struct spate_fi
             .verified_bytes = verified_bytes_of(view, &view->metainfo.files[file])};
         uint8_t *at = (uint8_t *)out + (size_t)i * row_bytes;
         memcpy(at, &row_bytes, sizeof row_bytes);
-        failed = copy_out(at, &row, sizeof row);
+        failed = sized_copy_out(at, &row, sizeof row);
     }
     pthread_mutex_unlock(&hub->lock);
     hub_release(hub, view);
@@ -455,7 +441,7 @@ int spate_event_next(spate_session *s, struct spate_event *out)
     if (!hub_next_event(&s->session->hub, &event)) {
         return 0;
     }
-    int failed = copy_out(out, &event, sizeof event);
+    int failed = sized_copy_out(out, &event, sizeof event);
     return failed ? failed : 1;
 }
 
@@ -465,6 +451,6 @@ int spate_log_next(spate_session *s, struct spate_log_entry *out)
     if (!hub_next_log(&s->session->hub, &entry)) {
         return 0;
     }
-    int failed = copy_out(out, &entry, sizeof entry);
+    int failed = sized_copy_out(out, &entry, sizeof entry);
     return failed ? failed : 1;
 }

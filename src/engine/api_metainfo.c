@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "codec/magnet.h"
 #include "codec/name.h"
+#include "engine/sized.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -83,24 +84,6 @@ void spate_metainfo_free(spate_metainfo *s)
     }
 }
 
-/* Copies all but the leading size field, no more than the caller's struct holds, and zeroes the rest of it:
- * fields that a later header has are then zero. */
-static int copy_out(void *out, const void *from, size_t from_size)
-{
-    uint32_t size;
-    if (!out) {
-        return SPATE_EINVAL;
-    }
-    memcpy(&size, out, sizeof size);
-    if (size < sizeof size) {
-        return SPATE_EINVAL;
-    }
-    size_t n = size < from_size ? size : from_size;
-    memset((uint8_t *)out + sizeof size, 0, size - sizeof size);
-    memcpy((uint8_t *)out + sizeof size, (const uint8_t *)from + sizeof size, n - sizeof size);
-    return 0;
-}
-
 int spate_metainfo_info(const spate_metainfo *s, struct spate_metainfo_info *out)
 {
     const struct metainfo *m = &s->metainfo;
@@ -121,7 +104,7 @@ int spate_metainfo_info(const spate_metainfo *s, struct spate_metainfo_info *out
     };
     memcpy(info.info_hash, m->info_hash, sizeof info.info_hash);
     memcpy(info.info_hash_v2, m->info_hash_v2, sizeof info.info_hash_v2);
-    return copy_out(out, &info, sizeof info);
+    return sized_copy_out(out, &info, sizeof info);
 }
 
 static uint32_t public_flags(uint32_t flags)
@@ -145,7 +128,7 @@ int spate_metainfo_file(const spate_metainfo *s, uint32_t index, struct spate_me
         .length = file->length,
         .offset = file->offset,
     };
-    return copy_out(out, &row, sizeof row);
+    return sized_copy_out(out, &row, sizeof row);
 }
 
 const char *spate_metainfo_tracker(const spate_metainfo *s, uint32_t index, uint32_t *tier)

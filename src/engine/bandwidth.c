@@ -7,21 +7,34 @@
 #define BUCKET_DEPTH_NS   INT64_C(100000000)
 #define BUCKET_QUANTUM_NS INT64_C(50000000)
 #define NS_PER_SECOND     INT64_C(1000000000)
+#define BUCKET_MAX_BYTES  4e18 /* more than any time brings; sums of two of them still fit */
 
 static int64_t bytes_in(const struct bucket *b, int64_t ns)
 {
-    return (int64_t)((double)b->rate * (double)ns / (double)NS_PER_SECOND);
+    double bytes = (double)b->rate * (double)ns / (double)NS_PER_SECOND;
+    return bytes < BUCKET_MAX_BYTES ? (int64_t)bytes : (int64_t)BUCKET_MAX_BYTES;
+}
+
+static int64_t ns_of(const struct bucket *b, int64_t bytes)
+{
+    return (int64_t)((double)bytes * (double)NS_PER_SECOND / (double)b->rate);
 }
 
 static void fill(struct bucket *b, int64_t now_ns)
 {
+    int64_t depth = bytes_in(b, BUCKET_DEPTH_NS) + 1;
     int64_t gained = bytes_in(b, now_ns - b->filled_ns);
     if (gained <= 0) {
-        return; /* less than a byte: keep the time */
+        return;
     }
-    int64_t depth = bytes_in(b, BUCKET_DEPTH_NS) + 1;
-    b->filled_ns = now_ns;
-    b->tokens = b->tokens + gained < depth ? b->tokens + gained : depth;
+    /* Part of a byte is kept as time: a bucket that is looked at often loses nothing. */
+    if (gained >= depth - b->tokens) {
+        b->tokens = depth;
+        b->filled_ns = now_ns;
+    } else {
+        b->tokens += gained;
+        b->filled_ns += ns_of(b, gained);
+    }
 }
 
 /* A waiter is woken when at least this much may pass, so that slow limits do not cause a storm of
@@ -39,8 +52,7 @@ static void rearm(struct bucket *b)
         return;
     }
     int64_t missing = quantum(b) - b->tokens;
-    int64_t wait_ns =
-        missing > 0 ? (int64_t)((double)missing * (double)NS_PER_SECOND / (double)b->rate) + 1 : 0;
+    int64_t wait_ns = missing > 0 ? ns_of(b, missing) + 1 : 0;
     timer_set(b->timers, &b->timer, b->filled_ns + wait_ns);
 }
 

@@ -26,7 +26,7 @@ void bucket_set_rate(struct bucket *, uint64_t rate, int64_t now_ns);
 uint64_t bucket_allows(struct bucket *, uint64_t want, int64_t now_ns);
 void bucket_spend(struct bucket *, uint64_t bytes);
 /* Puts the waiter at the end of the queue; go() is called once, later. A waiter waits at one
- * bucket. */
+ * bucket, and only at one that has a limit. */
 void bucket_wait(struct bucket *, struct bucket_waiter *, int64_t now_ns);
 static inline void bucket_waiter_init(struct bucket_waiter *w, void (*go)(struct bucket_waiter *))
 {
