@@ -156,7 +156,8 @@ SPATE_API void spate_settings_init(struct spate_settings *settings, uint32_t siz
 SPATE_API int spate_session_create(const struct spate_settings *settings, spate_session **out,
                                    struct spate_error *error);
 /* Says goodbye to trackers, records what is on the disk and frees everything; never takes more than
- * two seconds. NULL is allowed. */
+ * two seconds: while a disk keeps a call of ours longer, a thread of the library waits for it and frees
+ * what is left. NULL is allowed. */
 SPATE_API void spate_session_close(spate_session *session);
 
 /* Driven mode: a descriptor that is readable when spate_session_step() has something to do. In the

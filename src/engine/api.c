@@ -6,12 +6,15 @@
 #include "base/limits.h"
 #include "io/uv/io_uv.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define API_HURRY_NS INT64_C(1600000000) /* then trackers are left without goodbye */
+#define API_CLOSE_NS INT64_C(1950000000) /* then the caller waits no longer */
 
 struct spate_session {
     struct io *io;
@@ -19,6 +22,11 @@ struct spate_session {
     bool own_thread;
     atomic_bool stopping;
     pthread_t thread;
+    /* A disk may keep a sync for minutes, and a worker with it: whoever comes second, the end of the closing
+     * or the end of the caller's patience, frees the session. */
+    pthread_mutex_t lock;
+    pthread_cond_t end;
+    bool ended, abandoned; /* guarded by lock */
 };
 
 const char *spate_version(void)
@@ -65,11 +73,11 @@ static int copy_rows(void *out, uint32_t max, const void *rows, uint32_t count, 
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-static void close_session(struct spate_session *s)
+/* Runs until everything has ended; false when the patience is over before. */
+static bool settle(struct spate_session *s, int64_t patience_ns)
 {
     int64_t began_ns = io_now(s->io);
     bool hurried = false;
-    session_close(s->session);
     while (!session_closed(s->session)) {
         io_uv_run_once(s->io, 20);
         int64_t spent_ns = io_now(s->io) - began_ns;
@@ -77,7 +85,20 @@ static void close_session(struct spate_session *s)
             hurried = true;
             session_hurry(s->session);
         }
+        if (spent_ns > patience_ns) {
+            return session_closed(s->session);
+        }
     }
+    return true;
+}
+
+static void release(struct spate_session *s)
+{
+    io_uv_destroy(s->io);
+    session_destroy(s->session);
+    pthread_cond_destroy(&s->end);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
 }
 
 static void *run(void *argument)
@@ -86,19 +107,48 @@ static void *run(void *argument)
     while (!atomic_load(&s->stopping)) {
         io_uv_run_once(s->io, -1);
     }
-    close_session(s);
+    session_close(s->session);
+    settle(s, INT64_MAX);
+    pthread_mutex_lock(&s->lock);
+    s->ended = true;
+    bool abandoned = s->abandoned;
+    pthread_cond_signal(&s->end);
+    pthread_mutex_unlock(&s->lock);
+    if (abandoned) {
+        release(s);
+    }
+    return NULL;
+}
+
+/* What is left of a driven session when its caller's patience is over. */
+static void *linger(void *argument)
+{
+    struct spate_session *s = argument;
+    settle(s, INT64_MAX);
+    release(s);
     return NULL;
 }
 
 /* No signal of the program's is handled on our thread. */
-static int start_thread(struct spate_session *s)
+static int start_thread(struct spate_session *s, void *(*body)(void *), pthread_t *thread)
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&s->thread, NULL, run, s);
+    int failed = pthread_create(thread, NULL, body, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed ? SPATE_ENOMEM : 0;
+}
+
+/* A condition that is waited for by the clock nobody sets. */
+static void init_end(struct spate_session *s)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->end, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&s->lock, NULL);
 }
 
 int spate_session_create(const struct spate_settings *settings, spate_session **out,
@@ -120,40 +170,75 @@ int spate_session_create(const struct spate_settings *settings, spate_session **
         return error_set(error, failed, 0, "cannot begin: %s", spate_strerror(failed));
     }
     failed = session_create(s->io, settings, s->own_thread, &s->session, error);
-    if (!failed && s->own_thread) {
-        failed = start_thread(s);
-        if (failed) {
-            close_session(s);
-            error_set(error, failed, 0, "cannot start a thread");
-        }
-    }
     if (failed) {
         io_uv_destroy(s->io);
-        if (s->session) {
-            session_destroy(s->session);
-        }
         free(s);
         return failed;
+    }
+    init_end(s);
+    if (s->own_thread) {
+        failed = start_thread(s, run, &s->thread);
+        if (failed) {
+            session_close(s->session);
+            settle(s, INT64_MAX);
+            release(s);
+            return error_set(error, failed, 0, "cannot start a thread");
+        }
     }
     *out = s;
     return 0;
 }
 
+/* Waits for the end of the loop's thread, as long as the caller's patience lasts. */
+static bool await_end(struct spate_session *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t until_ns = until.tv_nsec + API_CLOSE_NS;
+    until.tv_sec += (time_t)(until_ns / 1000000000);
+    until.tv_nsec = (long)(until_ns % 1000000000);
+    pthread_mutex_lock(&s->lock);
+    while (!s->ended && pthread_cond_timedwait(&s->end, &s->lock, &until) != ETIMEDOUT) {
+    }
+    s->abandoned = !s->ended;
+    bool ended = s->ended;
+    pthread_mutex_unlock(&s->lock);
+    return ended;
+}
+
+static void close_own_thread(struct spate_session *s)
+{
+    pthread_t thread = s->thread; /* s is the thread's own once it is abandoned */
+    atomic_store(&s->stopping, true);
+    io_wake(s->io);
+    if (await_end(s)) {
+        pthread_join(thread, NULL);
+        release(s);
+    } else {
+        pthread_detach(thread);
+    }
+}
+
+static void close_driven(struct spate_session *s)
+{
+    pthread_t thread;
+    session_close(s->session);
+    if (settle(s, API_CLOSE_NS)) {
+        release(s);
+    } else if (start_thread(s, linger, &thread) == 0) {
+        pthread_detach(thread);
+    } else {
+        linger(s); /* without a thread there is only the caller's */
+    }
+}
+
 void spate_session_close(spate_session *s)
 {
-    if (!s) {
-        return;
+    if (s && s->own_thread) {
+        close_own_thread(s);
+    } else if (s) {
+        close_driven(s);
     }
-    if (s->own_thread) {
-        atomic_store(&s->stopping, true);
-        io_wake(s->io);
-        pthread_join(s->thread, NULL);
-    } else {
-        close_session(s);
-    }
-    io_uv_destroy(s->io);
-    session_destroy(s->session);
-    free(s);
 }
 
 int spate_session_fd(spate_session *s)
