@@ -2,6 +2,7 @@
  * own. */
 #include "spate.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -36,19 +37,42 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* What the test that is running has made. */
+static char *directories[8];
+
 static char *make_directory(void)
 {
-    char *path = strdup("/tmp/spate-api-XXXXXX");
-    assert_non_null(mkdtemp(path));
-    return path;
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+        if (!directories[i]) {
+            directories[i] = strdup("/tmp/spate-api-XXXXXX");
+            assert_non_null(mkdtemp(directories[i]));
+            return directories[i];
+        }
+    }
+    fail_msg("too many directories");
+    return NULL;
 }
 
-static void remove_directory(char *path)
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
 {
-    char command[200];
-    snprintf(command, sizeof command, "rm -rf '%s'", path);
-    assert_int_equal(system(command), 0);
-    free(path);
+    (void)st;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+/* The teardown of each test: it runs when the test has failed, too. */
+static int remove_directories(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+        if (directories[i]) {
+            nftw(directories[i], remove_one, 16, FTW_DEPTH | FTW_PHYS);
+            free(directories[i]);
+            directories[i] = NULL;
+        }
+    }
+    return 0;
 }
 
 static spate_session *open_session(void **state)
@@ -143,7 +167,6 @@ static struct sample make_sample(void)
 
 static void free_sample(struct sample *s)
 {
-    remove_directory(s->directory);
     spate_free(s->torrent);
 }
 
@@ -194,7 +217,6 @@ static void a_file_goes_from_one_session_to_another(void **state)
 
     snprintf(path, sizeof path, "cmp '%s' '%s/file.bin'", s.path, where);
     assert_int_equal(system(path), 0);
-    remove_directory(where);
     free_sample(&s);
 }
 
@@ -217,7 +239,6 @@ static void a_foreign_file_is_named_and_left_alone(void **state)
     assert_non_null(fgets(line, sizeof line, file));
     fclose(file);
     assert_string_equal(line, "mine");
-    remove_directory(where);
     free_sample(&s);
 }
 
@@ -417,7 +438,6 @@ static void closing_takes_less_than_two_seconds_whatever_is_slow(void **state)
     spate_session_close(session);
     assert_true(seconds() - began < 2.0);
     spate_session_close(silent);
-    remove_directory(where);
 }
 
 static void ten_sessions_live_side_by_side(void **state)
@@ -433,9 +453,9 @@ static void ten_sessions_live_side_by_side(void **state)
 }
 
 #define BOTH(test)                                                                                 \
-    {#test " (driven)", test, driven, NULL, NULL},                                                 \
+    {#test " (driven)", test, driven, remove_directories, NULL},                                   \
     {                                                                                              \
-#test " (own thread)", test, own_thread, NULL, NULL                                        \
+#test " (own thread)", test, own_thread, remove_directories, NULL                          \
     }
 
 int main(void)

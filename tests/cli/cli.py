@@ -1,5 +1,6 @@
 """What the tests of the program share: a directory and an environment of its own, and ways to run spate."""
 
+import atexit
 import contextlib
 import hashlib
 import json
@@ -61,14 +62,46 @@ def wait_until(condition, what):
     raise AssertionError("waited in vain for " + what)
 
 
+directories = []  # that are still there
+
+
+def make_directory():
+    """One that is gone in the end, also when the tests are stopped by a signal."""
+    directories.append(tempfile.mkdtemp(prefix="spate-cli."))
+    return directories[-1]
+
+
+def remove_directory(path):
+    """Tries more than once: a process that was told to end may still put something there."""
+    for _ in range(50):
+        shutil.rmtree(path, ignore_errors=True)
+        if not os.path.exists(path):
+            directories.remove(path)
+            return
+        time.sleep(0.1)
+    raise AssertionError(path + " cannot be removed")
+
+
+@atexit.register
+def remove_directories():
+    for path in directories:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 class Case(unittest.TestCase):
     """A test in a directory of its own; what it started is ended with it."""
 
     def setUp(self):
-        self.directory = tempfile.mkdtemp(prefix="spate-cli.")
-        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.directory = make_directory()
+        self.addCleanup(remove_directory, self.directory)
         self.started = []
         self.addCleanup(self.end_all)
+        atexit.register(self.end_all)
+        self.addCleanup(atexit.unregister, self.end_all)
         self.environment = {
             "PATH": os.environ["PATH"], "HOME": self.directory, "LC_ALL": "C.UTF-8", "TERM": "xterm",
             "XDG_CONFIG_HOME": self.path("config"), "XDG_STATE_HOME": self.path("state"),
@@ -154,4 +187,5 @@ def elapsed():
 
 
 def main():
+    signal.signal(signal.SIGTERM, interrupt)
     unittest.main(module="__main__", verbosity=2)

@@ -409,7 +409,7 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual((code, errors), (0, ""))
 
     def test_a_user_that_cannot_be_had_is_an_error(self):
-        names = ["no such user", ""] + (["nobody"] if os.geteuid() != 0 else [])
+        names = ["no such user", ""] + (["root"] if os.geteuid() != 0 else [])
         for name in names:
             done = self.run_tracker("--udp", "127.0.0.1:0", "--user", name)
             self.assertEqual(done.returncode, 1, name)

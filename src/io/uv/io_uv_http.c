@@ -465,10 +465,15 @@ static void hop_on_done(CURL *easy, CURLcode result)
         if (t->failure) {
             transfer_fail(t, t->failure, t->why);
         } else {
-            char text[CURL_ERROR_SIZE];
-            snprintf(text, sizeof text, "%s",
+            /* libcurl's words do not always say of what they speak. */
+            char text[CURL_ERROR_SIZE + 32];
+            int code = code_from_curl(t, result);
+            snprintf(text, sizeof text, "%s%s",
+                     code == SPATE_ETLS ? "TLS: "
+                     : t->proxy         ? "through the proxy: "
+                                        : "",
                      t->curl_text[0] ? t->curl_text : curl_easy_strerror(result));
-            transfer_fail(t, code_from_curl(t, result), text);
+            transfer_fail(t, code, text);
         }
         return;
     }
