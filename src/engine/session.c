@@ -37,7 +37,10 @@ static void unnamed_drained(struct conn *c)
 static void unnamed_closed(struct conn *c, int error)
 {
     struct session *s = c->owner_data;
-    (void)error;
+    char text[ADDR_TEXT_MAX];
+    log_write(&s->env.log, SPATE_LOG_DEBUG, 0, "%s closed before it named a torrent of ours: %s",
+              addr_format(&c->address, text),
+              c->peer.fault ? peer_fault_text(c->peer.fault) : spate_strerror(error));
     s->unnamed_count--;
 }
 

@@ -402,6 +402,8 @@ static int real_paths(struct io_fs *fs, const char *directory)
 {
     static const char *const same[] = {"",       "/", "//", "/link", "/link/", "/link//link/.",
                                        "/./x/.."};
+    static const char *const none[] = {"/link/none/such/", "/none//./such", "/none/x/../such",
+                                       "/none/../none/such/x/.."};
     char path[4096], real[4096], wanted[4096], small[4];
     struct io_file *dir, *below;
     CHECK(io_fs_open_path(fs, directory, IO_OPEN_DIRECTORY, &dir) == 0);
@@ -411,10 +413,12 @@ static int real_paths(struct io_fs *fs, const char *directory)
         snprintf(path, sizeof path, "%s%s", directory, same[i]);
         CHECK(io_fs_real_path(fs, path, real, sizeof real) == 0 && strcmp(real, wanted) == 0);
     }
-    /* What does not exist is taken as it stands. */
-    snprintf(path, sizeof path, "%s/link/none/such/", directory);
+    /* What does not exist has no links to follow. */
     strncat(wanted, "/none/such", sizeof wanted - strlen(wanted) - 1);
-    CHECK(io_fs_real_path(fs, path, real, sizeof real) == 0 && strcmp(real, wanted) == 0);
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        snprintf(path, sizeof path, "%s%s", directory, none[i]);
+        CHECK(io_fs_real_path(fs, path, real, sizeof real) == 0 && strcmp(real, wanted) == 0);
+    }
     CHECK(io_fs_real_path(fs, "/", real, sizeof real) == 0 && strcmp(real, "/") == 0);
     CHECK(io_fs_real_path(fs, path, small, sizeof small) == SPATE_ENAMETOOLONG);
     io_fs_close(fs, below);

@@ -3,6 +3,7 @@
 #include "io/sim/io_sim_tree.h"
 
 #include "base/error.h"
+#include "io/path.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,13 +263,10 @@ int io_sim_tree_real_path(struct io_sim_tree *tree, const char *path, char *out,
         prefix[cut] = 0;
     }
     io_sim_tree_path(node, NULL, real);
-    const char *rest = path + cut + strspn(path + cut, "/");
-    int length = snprintf(out, size, "%s%s%s", real, *rest || !*real ? "/" : "", rest);
-    if (length < 0 || (size_t)length >= size) {
+    size_t length = strlen(real);
+    if (length >= size) {
         return SPATE_ENAMETOOLONG;
     }
-    for (char *end = out + length; end > out + 1 && end[-1] == '/';) {
-        *--end = 0; /* "a/" and "a" are one place */
-    }
-    return 0;
+    memcpy(out, real, length);
+    return path_append(out, size, length, path + cut);
 }

@@ -5,6 +5,8 @@
  * where the file system cannot reserve. */
 #include "io/uv/io_uv_files.h"
 
+#include "io/path.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -263,7 +265,14 @@ static int files_sync(struct io_fs *fs, struct io_file *file)
 {
     (void)fs;
     int rc = file->is_directory ? fsync(file->fd) : fdatasync(file->fd);
-    return rc == 0 ? 0 : error_from_errno(errno);
+    if (rc == 0) {
+        return 0;
+    }
+    int failed = error_from_errno(errno);
+    /* Linux calls the pages clean that it could not write, and would go on reading them: without them, what is read
+     * from here on is what the disk has. */
+    posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+    return failed;
 }
 
 static int files_truncate(struct io_fs *fs, struct io_file *file, uint64_t length)
@@ -492,19 +501,14 @@ static int files_real_path(struct io_fs *fs, const char *path, char *out, size_t
     if (!resolved) {
         return error_from_errno(errno);
     }
-    while (*rest == '/') {
-        rest++;
+    size_t length = strcmp(resolved, "/") == 0 ? 0 : strlen(resolved);
+    int status = SPATE_ENAMETOOLONG;
+    if (length < size) {
+        memcpy(out, resolved, length);
+        status = path_append(out, size, length, rest);
     }
-    const char *base = strcmp(resolved, "/") == 0 ? "" : resolved;
-    int length = snprintf(out, size, "%s%s%s", base, *rest || !*base ? "/" : "", rest);
     free(resolved);
-    if (length < 0 || (size_t)length >= size) {
-        return SPATE_ENAMETOOLONG;
-    }
-    for (char *end = out + length; end > out + 1 && end[-1] == '/';) {
-        *--end = 0; /* "a/" and "a" are one place */
-    }
-    return 0;
+    return status;
 }
 
 static const struct io_fs_driver files_driver = {
