@@ -1,20 +1,26 @@
 /* spate.h's sessions and torrents: every call is a message to the loop or a copy of a view. The
  * loop runs on the caller's thread (driven) or on one of our own. */
 #include "engine/session.h"
-#include "engine/sized.h"
 
+#include "base/error.h"
 #include "base/limits.h"
+#include "engine/sized.h"
 #include "io/uv/io_uv.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define API_HURRY_NS INT64_C(1600000000) /* then trackers are left without goodbye */
 #define API_CLOSE_NS INT64_C(1950000000) /* then the caller waits no longer */
+#define API_SLICE_NS INT64_C(50000000)
+
+enum fate { FATE_OPEN, FATE_ENDED, FATE_ABANDONED };
 
 struct spate_session {
     struct io *io;
@@ -22,11 +28,10 @@ struct spate_session {
     bool own_thread;
     atomic_bool stopping;
     pthread_t thread;
-    /* A disk may keep a sync for minutes, and a worker with it: whoever comes second, the end of the closing
-     * or the end of the caller's patience, frees the session. */
-    pthread_mutex_t lock;
-    pthread_cond_t end;
-    bool ended, abandoned; /* guarded by lock */
+    /* A disk may keep a sync for minutes, and a worker with it: the end of the closing or the end of the caller's
+     * patience, whichever comes second, frees the session. */
+    atomic_int fate; /* enum fate */
+    int end_fd;      /* readable once the closing has ended; -1: driven */
 };
 
 const char *spate_version(void)
@@ -96,8 +101,9 @@ static void release(struct spate_session *s)
 {
     io_uv_destroy(s->io);
     session_destroy(s->session);
-    pthread_cond_destroy(&s->end);
-    pthread_mutex_destroy(&s->lock);
+    if (s->end_fd >= 0) {
+        close(s->end_fd);
+    }
     free(s);
 }
 
@@ -109,13 +115,12 @@ static void *run(void *argument)
     }
     session_close(s->session);
     settle(s, INT64_MAX);
-    pthread_mutex_lock(&s->lock);
-    s->ended = true;
-    bool abandoned = s->abandoned;
-    pthread_cond_signal(&s->end);
-    pthread_mutex_unlock(&s->lock);
-    if (abandoned) {
+    int open = FATE_OPEN;
+    uint64_t one = 1;
+    if (!atomic_compare_exchange_strong(&s->fate, &open, FATE_ENDED)) {
         release(s);
+    } else if (write(s->end_fd, &one, sizeof one) < 0) {
+        /* It cannot be full; and who waits looks at the fate. */
     }
     return NULL;
 }
@@ -140,17 +145,6 @@ static int start_thread(struct spate_session *s, void *(*body)(void *), pthread_
     return failed ? SPATE_ENOMEM : 0;
 }
 
-/* A condition that is waited for by the clock nobody sets. */
-static void init_end(struct spate_session *s)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->end, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&s->lock, NULL);
-}
-
 int spate_session_create(const struct spate_settings *settings, spate_session **out,
                          struct spate_error *error)
 {
@@ -163,6 +157,7 @@ int spate_session_create(const struct spate_settings *settings, spate_session **
         return error_set(error, SPATE_ENOMEM, 0, "out of memory");
     }
     s->own_thread = settings->own_thread;
+    s->end_fd = -1;
     const struct io_uv_settings world = {.workers = (int)settings->workers};
     int failed = io_uv_create(&world, &s->io);
     if (failed) {
@@ -175,9 +170,9 @@ int spate_session_create(const struct spate_settings *settings, spate_session **
         free(s);
         return failed;
     }
-    init_end(s);
     if (s->own_thread) {
-        failed = start_thread(s, run, &s->thread);
+        s->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        failed = s->end_fd < 0 ? error_from_errno(errno) : start_thread(s, run, &s->thread);
         if (failed) {
             session_close(s->session);
             settle(s, INT64_MAX);
@@ -189,21 +184,17 @@ int spate_session_create(const struct spate_settings *settings, spate_session **
     return 0;
 }
 
-/* Waits for the end of the loop's thread, as long as the caller's patience lasts. */
+/* Waits for the end of the loop's thread, as long as the caller's patience lasts; a signal costs a slice of it. */
 static bool await_end(struct spate_session *s)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t until_ns = until.tv_nsec + API_CLOSE_NS;
-    until.tv_sec += (time_t)(until_ns / 1000000000);
-    until.tv_nsec = (long)(until_ns % 1000000000);
-    pthread_mutex_lock(&s->lock);
-    while (!s->ended && pthread_cond_timedwait(&s->end, &s->lock, &until) != ETIMEDOUT) {
+    struct pollfd end = {.fd = s->end_fd, .events = POLLIN};
+    for (int slice = 0; slice < API_CLOSE_NS / API_SLICE_NS && end.revents == 0; slice++) {
+        if (poll(&end, 1, (int)(API_SLICE_NS / 1000000)) < 0) {
+            end.revents = 0;
+        }
     }
-    s->abandoned = !s->ended;
-    bool ended = s->ended;
-    pthread_mutex_unlock(&s->lock);
-    return ended;
+    int open = FATE_OPEN;
+    return !atomic_compare_exchange_strong(&s->fate, &open, FATE_ABANDONED);
 }
 
 static void close_own_thread(struct spate_session *s)
