@@ -5,6 +5,8 @@
 #   make demo         watch a real swarm on this machine bring 256 MiB
 #   make check        every test, sanitizer and linter; ends with "N passed, N failed"
 #   make fresh-check  `make demo` and `make check` in a bare Debian 12 chroot (needs root)
+#   make sim          every simulated scenario with many seeds: SEEDS=1000
+#   make sim-prove    every bug that is planted on purpose is caught by a checker
 #   make fuzz         every fuzz target for a minute, with its coverage
 #   make bench        measurements beside other clients
 #   make install      PREFIX=/usr/local, DESTDIR=
@@ -12,6 +14,7 @@
 #   make clean        remove everything that was built
 
 BUILD  ?= build
+SEEDS  ?= 1000
 PREFIX ?= /usr/local
 
 all:
@@ -35,6 +38,14 @@ fuzz:
 	@sh scripts/setup.sh fuzz
 	@bash scripts/fuzz.sh
 
+sim:
+	@sh scripts/setup.sh sim
+	@sh scripts/sim.sh seeds $(SEEDS)
+
+sim-prove:
+	@sh scripts/setup.sh sim
+	@sh scripts/sim.sh prove
+
 bench:
 	@echo "make bench: there is nothing to measure with here: the benches belong to the work on the" >&2
 	@echo "data path, which is not in this version. 'make demo' prints the rate of one transfer." >&2
@@ -50,6 +61,6 @@ fmt:
 	@sh scripts/sources.sh | xargs clang-format -i
 
 clean:
-	rm -rf $(BUILD) build-check build-fuzz build-fixtures
+	rm -rf $(BUILD) build-check build-fuzz build-sim build-plants build-fixtures
 
-.PHONY: all demo check fresh-check fuzz bench install fmt clean
+.PHONY: all demo check fresh-check fuzz sim sim-prove bench install fmt clean

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that what a door needs is on this machine, and installs only what is missing.
 #
-#   scripts/setup.sh build|test|fuzz|fmt|fresh...
+#   scripts/setup.sh build|test|sim|fuzz|fmt|fresh...
 #
 # It looks for commands and headers, not for packages, so a hand-built compiler or library is as good
 # as Debian's. Where something is missing it names the Debian packages and installs them with apt (with
@@ -28,7 +28,7 @@ build header  openssl/evp.h             libssl-dev
 build header  sqlite3.h                 libsqlite3-dev
 build header  jansson.h                 libjansson-dev
 build header  microhttpd.h              libmicrohttpd-dev
-fuzz  header  cmocka.h                  libcmocka-dev
+sim   header  cmocka.h                  libcmocka-dev
 fuzz  command clang                     clang
 fuzz  llvm    fuzzer/FuzzedDataProvider.h libclang-rt-dev
 fuzz  command llvm-cov                  llvm
@@ -92,18 +92,19 @@ sets=
 for set in "$@"; do
     case $set in
     build) sets="$sets build" ;;
-    fuzz) sets="$sets build fuzz" ;;
+    sim) sets="$sets build sim" ;;
+    fuzz) sets="$sets build sim fuzz" ;;
     fmt) sets="$sets fmt" ;;
-    test) sets="$sets build fuzz fmt test" ;;
+    test) sets="$sets build sim fuzz fmt test" ;;
     fresh) sets="$sets fresh" ;;
     *)
-        echo "setup: unknown set '$set' (build, test, fuzz, fmt or fresh)" >&2
+        echo "setup: unknown set '$set' (build, test, sim, fuzz, fmt or fresh)" >&2
         exit 2
         ;;
     esac
 done
 if [ -z "$sets" ]; then
-    echo "usage: scripts/setup.sh build|test|fuzz|fmt|fresh..." >&2
+    echo "usage: scripts/setup.sh build|test|sim|fuzz|fmt|fresh..." >&2
     exit 2
 fi
 

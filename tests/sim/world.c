@@ -175,6 +175,7 @@ struct world_peer *world_add_host(struct world *w, const struct io_sim_link *lin
     MUST(io_sim_host_create(w->sim, host, p->address, (struct addr){.family = ADDR_NONE}, &p->io) ==
          0);
     MUST(bitset_init(&p->proven, w->piece_count) == 0);
+    MUST(bitset_init(&p->news, w->piece_count) == 0);
     io_sim_set_link(p->io, link);
     io_sim_set_disk(p->io, &w->disk);
     return p;
@@ -199,6 +200,29 @@ void world_place(struct world_peer *p, uint32_t from, uint32_t to)
         free(bytes);
         at += length;
     }
+}
+
+void world_clear(struct world_peer *p)
+{
+    const struct world *w = p->world;
+    struct io_fs *fs = io_sim_fs(p->io);
+    for (int i = 0; i < w->spec.file_count; i++) {
+        struct io_file *directory;
+        char path[512];
+        file_path(w, i, path, sizeof path);
+        char *name = strrchr(path, '/');
+        *name++ = 0;
+        if (io_fs_open_path(fs, path, IO_OPEN_READ | IO_OPEN_DIRECTORY, &directory) == 0) {
+            io_fs_unlink(fs, directory, name);
+            io_fs_close(fs, directory);
+        }
+    }
+}
+
+void world_set_up(struct world_peer *p, bool up)
+{
+    p->dark_ns = io_sim_now(p->world->sim);
+    io_sim_set_up(p->io, up);
 }
 
 void world_start(struct world_peer *p)
@@ -238,6 +262,7 @@ struct world_peer *world_add(struct world *w, const struct io_sim_link *link, bo
 void world_leave(struct world_peer *p)
 {
     if (p->session && !p->leaving) {
+        p->before = world_totals(p);
         p->leaving = true;
         session_close(p->session);
     }
@@ -306,7 +331,7 @@ struct torrent *world_torrent(const struct world_peer *p)
 struct world_totals world_totals(struct world_peer *p)
 {
     struct world_totals sum = p->before;
-    const struct torrent *t = world_torrent(p);
+    const struct torrent *t = p->leaving ? NULL : world_torrent(p);
     if (t) {
         const struct swarm_totals now = torrent_totals(t);
         sum.downloaded_bytes += now.downloaded_bytes;
@@ -553,6 +578,7 @@ void world_free(struct world *w)
     swarm_table_deinit(&w->tracker->table);
     for (int i = 0; i < w->peer_count; i++) {
         bitset_deinit(&w->peers[i].proven);
+        bitset_deinit(&w->peers[i].news);
     }
     free(w->peers);
     free(w->tracker);

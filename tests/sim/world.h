@@ -49,8 +49,11 @@ struct world_peer {
     int64_t started_ns;         /* when its first session began */
     int64_t finished_ns;        /* when it was first seen complete; 0: not yet */
     int64_t failed_ns;          /* since when its torrent is in error; 0: it is not */
+    int64_t dark_ns;            /* when its line was last touched; 0: never */
     struct world_totals before; /* of the sessions it has ended */
-    struct bitset proven; /* the checkers': pieces it claimed, whose bytes were found on its disk */
+    /* The checkers': pieces it claimed, whose bytes were found on its disk; those it had at news_ns. */
+    struct bitset proven, news;
+    int64_t news_ns;
 };
 
 /* What a checker had to say first. */
@@ -105,6 +108,10 @@ struct world_peer *world_add(struct world *, const struct io_sim_link *, bool se
 struct world_peer *world_add_host(struct world *, const struct io_sim_link *, const char *name);
 void world_place(struct world_peer *, uint32_t from, uint32_t to);
 void world_start(struct world_peer *);
+/* Takes its files away. */
+void world_clear(struct world_peer *);
+/* Whether packets leave and reach its host. */
+void world_set_up(struct world_peer *, bool up);
 /* Its session begins to say goodbye. */
 void world_leave(struct world_peer *);
 /* Tells a peer of another. */

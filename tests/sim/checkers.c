@@ -1,0 +1,350 @@
+/* The checkers. At each look every peer of a small world is asked, and a few of a large one in turn, so
+ * that looking costs a share of the run and not its square. */
+#include "checkers.h"
+
+#include "base/limits.h"
+#include "disk/frames.h"
+#include "engine/swarm_peer.h"
+
+enum { PEERS_A_LOOK = 32 };
+
+/* News leave at the end of the turn; so much may lie before them in the buffers of a host. */
+#define NEWS_NS    (2 * WORLD_SECOND_NS)
+#define NEWS_BYTES (UINT64_C(2) << 20)
+/* Until what was lost while a line was dark has been sent again. */
+#define DARK_NS (120 * WORLD_SECOND_NS)
+
+static const struct {
+    const char *name, *promise;
+} checkers[] = {
+#define CHECKER_ROW(name, text, promise) {text, promise},
+    CHECKER_MAP(CHECKER_ROW)
+#undef CHECKER_ROW
+};
+
+const char *checker_name(enum checker c)
+{
+    return checkers[c].name;
+}
+
+const char *checker_promise(enum checker c)
+{
+    return checkers[c].promise;
+}
+
+#define COMPLAIN(w, checker, ...) world_complain(w, checker_name(checker), __VA_ARGS__)
+
+static int number_of(const struct world_peer *p)
+{
+    return (int)(p - p->world->peers);
+}
+
+/* The first number from `from` on that is in a and not in b; a->count when there is none. */
+static uint32_t next_beyond(const struct bitset *a, const struct bitset *b, uint32_t from)
+{
+    uint32_t i = from;
+    while (i < a->count && (i & 7) && (!bitset_get(a, i) || bitset_get(b, i))) {
+        i++;
+    }
+    if (i < a->count && (i & 7) == 0) {
+        while (i < a->count && !(a->bytes[i >> 3] & ~b->bytes[i >> 3])) {
+            i += 8;
+        }
+        while (i < a->count && (!bitset_get(a, i) || bitset_get(b, i))) {
+            i++;
+        }
+    }
+    return i < a->count ? i : a->count;
+}
+
+/* ---- claims ----------------------------------------------------------------------------------- */
+
+/* What it claims was found on its disk, once. */
+static void check_claims(struct world_peer *p, const struct torrent *t)
+{
+    const struct bitset *have = &t->pieces.have;
+    for (uint32_t i = next_beyond(have, &p->proven, 0); i < have->count;
+         i = next_beyond(have, &p->proven, i + 1)) {
+        if (!world_piece_equal(p, i)) {
+            COMPLAIN(p->world, CHECKER_CLAIMS, "peer %d claims piece %u, which is not right",
+                     number_of(p), i);
+            return;
+        }
+        bitset_set(&p->proven, i);
+    }
+}
+
+/* What others were told of it by its own connection. */
+static void check_told(struct world_peer *p, const struct swarm *s)
+{
+    list_for_each (node, &s->peers) {
+        struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        struct world_peer *other = world_find(p->world, &sp->conn->address);
+        const struct bitset *told = &sp->told;
+        if (!other || !sp->identified) {
+            continue;
+        }
+        for (uint32_t i = next_beyond(told, &other->proven, 0); i < told->count;
+             i = next_beyond(told, &other->proven, i + 1)) {
+            if (!world_piece_equal(other, i)) {
+                COMPLAIN(p->world, CHECKER_CLAIMS,
+                         "peer %d was told that %d has piece %u, which is not right", number_of(p),
+                         number_of(other), i);
+                return;
+            }
+            bitset_set(&other->proven, i);
+        }
+    }
+}
+
+/* ---- news ------------------------------------------------------------------------------------- */
+
+static struct swarm_peer *connection_to(const struct swarm *s, const struct world_peer *p)
+{
+    list_for_each (node, &s->peers) {
+        struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        if (sp->identified && sp->conn->state == CONN_OPEN &&
+            addr_same_ip(&sp->conn->address, &p->address)) {
+            return sp;
+        }
+    }
+    return NULL;
+}
+
+/* How long news may wait behind blocks on a slow line. */
+static int64_t news_ns(const struct world_peer *p)
+{
+    uint64_t up = p->link.up_bytes_per_s;
+    return NEWS_NS + (up > 0 ? (int64_t)(NEWS_BYTES * (uint64_t)WORLD_SECOND_NS / up) : 0);
+}
+
+static bool was_dark(const struct world_peer *p)
+{
+    return p->dark_ns > 0 && io_sim_now(p->world->sim) - p->dark_ns < DARK_NS;
+}
+
+/* The other end of one of its connections, when that has lasted long enough. */
+static struct swarm_peer *who_should_know(struct world_peer *p, const struct swarm_peer *ours,
+                                          struct torrent **theirs)
+{
+    int64_t now_ns = io_sim_now(p->world->sim), wait_ns = news_ns(p);
+    struct world_peer *other = world_find(p->world, &ours->conn->address);
+    *theirs = other ? world_torrent(other) : NULL;
+    struct swarm_peer *sp = *theirs && (*theirs)->swarm ? connection_to((*theirs)->swarm, p) : NULL;
+    bool lasted = sp && ours->identified && ours->conn->state == CONN_OPEN &&
+                  now_ns - ours->connected_ns > wait_ns && now_ns - sp->connected_ns > wait_ns &&
+                  !was_dark(p) && !was_dark(other);
+    return lasted ? sp : NULL;
+}
+
+/* What it has had for a while is known to everybody who is connected and lacks it. */
+static void check_news(struct world_peer *p, const struct torrent *t)
+{
+    int64_t now_ns = io_sim_now(p->world->sim);
+    struct torrent *theirs;
+    for (size_t i = 0; i < bitset_bytes(p->news.count); i++) {
+        p->news.bytes[i] &= t->pieces.have.bytes[i];
+    }
+    if (now_ns - p->news_ns < news_ns(p)) {
+        return;
+    }
+    list_for_each (node, &t->swarm->peers) {
+        const struct swarm_peer *ours = list_entry(node, struct swarm_peer, link);
+        struct swarm_peer *sp = who_should_know(p, ours, &theirs);
+        for (uint32_t i = sp ? next_beyond(&p->news, &sp->told, 0) : p->news.count;
+             i < p->news.count; i = next_beyond(&p->news, &sp->told, i + 1)) {
+            if (!bitset_get(&theirs->pieces.have, i)) {
+                char text[ADDR_TEXT_MAX];
+                COMPLAIN(p->world, CHECKER_NEWS, "%s has not heard that peer %d has piece %u",
+                         addr_format(&ours->conn->address, text), number_of(p), i);
+                return;
+            }
+        }
+    }
+    p->news_ns = now_ns;
+    bitset_load(&p->news, t->pieces.have.bytes, bitset_bytes(p->news.count));
+}
+
+/* ---- bounds ----------------------------------------------------------------------------------- */
+
+static void check_bound(struct world_peer *p, const char *what, uint64_t value, uint64_t limit)
+{
+    if (value > limit) {
+        COMPLAIN(p->world, CHECKER_LIMITS, "peer %d: %llu %s, at most %llu", number_of(p),
+                 (unsigned long long)value, what, (unsigned long long)limit);
+    }
+}
+
+static void check_swarm_bounds(struct world_peer *p, const struct swarm *s)
+{
+    uint32_t dialled = 0;
+    check_bound(p, "peers", s->peer_count, s->settings.max_peers);
+    check_bound(p, "known addresses", peerbook_count(&s->peerbook), LIMIT_PEERBOOK);
+    check_bound(p, "started pieces", s->requests.partials.count, LIMIT_PARTIAL_PIECES);
+    list_for_each (node, &s->peers) {
+        const struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        uint32_t same = 0;
+        list_for_each (again, &s->peers) {
+            same += addr_same_ip(&list_entry(again, struct swarm_peer, link)->conn->address,
+                                 &sp->conn->address);
+        }
+        dialled += !sp->identified && !sp->conn->peer.incoming;
+        /* One more may be dialled than may come in. */
+        check_bound(p, "connections to one address", same, LIMIT_CONNECTIONS_PER_IP + 1);
+        check_bound(p, "requests", peer_outstanding(&sp->conn->peer),
+                    (uint64_t)LIMIT_PEER_REQUESTS_OUT * 2);
+        check_bound(p, "requests that count", sp->requester.outstanding, LIMIT_PEER_REQUESTS_OUT);
+        check_bound(p, "requests of a peer", peer_wants(&sp->conn->peer), LIMIT_PEER_REQUESTS_IN);
+        check_bound(p, "bytes to say", sp->conn->peer.control_size,
+                    (uint64_t)LIMIT_PEER_CONTROL_BYTES +
+                        bitset_bytes(s->settings.layout->piece_count));
+    }
+    if (dialled != s->dialling) {
+        COMPLAIN(p->world, CHECKER_CONSISTENT, "peer %d dials %u and counts %u", number_of(p),
+                 dialled, s->dialling);
+    }
+}
+
+static void check_bounds(struct world_peer *p)
+{
+    const struct session *s = p->session;
+    check_bound(p, "connections", s->env.connections,
+                s->env.settings.value.max_connections + LIMIT_UNNAMED_CONNECTIONS);
+    check_bound(p, "unnamed connections", s->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
+    check_bound(p, "messages", s->hub.command_count, LIMIT_COMMANDS);
+    if (s->env.frames->used_bytes > s->env.frames->cap_bytes) {
+        COMPLAIN(p->world, CHECKER_MEMORY, "peer %d: %llu bytes of pieces in flight, at most %llu",
+                 number_of(p), (unsigned long long)s->env.frames->used_bytes,
+                 (unsigned long long)s->env.frames->cap_bytes);
+    }
+}
+
+/* ---- requests --------------------------------------------------------------------------------- */
+
+/* Only addresses are compared: what hangs in the list may be gone. */
+static bool is_of_a_peer(const struct swarm *s, const struct list *node)
+{
+    list_for_each (peer, &s->peers) {
+        if (&list_entry(peer, struct swarm_peer, link)->requester.node == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_requests(struct world_peer *p, const struct swarm *s)
+{
+    uint64_t sum = 0;
+    list_for_each (node, &s->requests.requesters) {
+        if (!is_of_a_peer(s, node)) {
+            COMPLAIN(p->world, CHECKER_REQUESTS, "peer %d asks somebody who has left",
+                     number_of(p));
+            return;
+        }
+    }
+    list_for_each (node, &s->peers) {
+        const struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        uint32_t placed = 0;
+        for (uint32_t i = 0; i < peer_outstanding(&sp->conn->peer); i++) {
+            placed += peer_pending_at(&sp->conn->peer, i)->destination != NULL;
+        }
+        placed += sp->conn->peer.reading == PEER_READ_BLOCK && sp->conn->peer.arriving_asked &&
+                  sp->conn->peer.arriving.destination != NULL;
+        if (placed != sp->requester.outstanding) {
+            COMPLAIN(p->world, CHECKER_REQUESTS,
+                     "peer %d has lent %u places to a connection and counts %u requests",
+                     number_of(p), placed, sp->requester.outstanding);
+            return;
+        }
+        sum += sp->requester.outstanding;
+    }
+    if (sum != s->requests.outstanding) {
+        COMPLAIN(p->world, CHECKER_REQUESTS, "peer %d: requests of peers %llu, of the torrent %llu",
+                 number_of(p), (unsigned long long)sum,
+                 (unsigned long long)s->requests.outstanding);
+    }
+}
+
+/* ---- bans ------------------------------------------------------------------------------------- */
+
+static void check_bans(struct world_peer *p, const struct swarm *s)
+{
+    for (int i = 0; s->banned > 0 && i < p->world->peer_count; i++) {
+        if (peerbook_is_banned(&s->peerbook, &p->world->peers[i].address,
+                               io_sim_now(p->world->sim))) {
+            COMPLAIN(p->world, CHECKER_BANS, "peer %d banned peer %d", number_of(p), i);
+        }
+    }
+}
+
+/* ---- all of them ------------------------------------------------------------------------------ */
+
+static void check_peer(struct world_peer *p)
+{
+    struct world *w = p->world;
+    const struct torrent *t = world_torrent(p);
+    check_bounds(p);
+    if (t && t->swarm) {
+        check_requests(p, t->swarm); /* first: the next ones follow what hangs in lists */
+    }
+    if (world_is_well(w) && !session_is_consistent(p->session)) {
+        COMPLAIN(w, CHECKER_CONSISTENT, "peer %d is not", number_of(p));
+    }
+    if (!t || !world_is_well(w)) {
+        return;
+    }
+    if (!pieces_is_consistent(&t->pieces)) {
+        COMPLAIN(w, CHECKER_CONSISTENT, "what peer %d has is not", number_of(p));
+    }
+    check_claims(p, t);
+    if (t->swarm) {
+        check_told(p, t->swarm);
+        check_swarm_bounds(p, t->swarm);
+        check_bans(p, t->swarm);
+        check_news(p, t);
+    }
+}
+
+static void on_look(struct world *w)
+{
+    int64_t looks = io_sim_now(w->sim) / w->look_ns;
+    int from = w->peer_count > PEERS_A_LOOK ? (int)(looks * PEERS_A_LOOK % w->peer_count) : 0;
+    for (int i = 0; i < w->peer_count && i < PEERS_A_LOOK && world_is_well(w); i++) {
+        struct world_peer *p = &w->peers[(from + i) % w->peer_count];
+        if (p->session) {
+            check_peer(p);
+        }
+    }
+}
+
+static void on_gone(struct world_peer *p)
+{
+    if (frames_used_bytes(p->session->env.frames) > 0) {
+        COMPLAIN(p->world, CHECKER_MEMORY, "peer %d ended with %llu bytes of pieces in flight",
+                 number_of(p), (unsigned long long)frames_used_bytes(p->session->env.frames));
+    }
+    if (p->session->env.upload_bytes > 0) {
+        COMPLAIN(p->world, CHECKER_MEMORY, "peer %d ended with %llu bytes read for others",
+                 number_of(p), (unsigned long long)p->session->env.upload_bytes);
+    }
+}
+
+void checkers_attach(struct world *w)
+{
+    w->on_look = on_look;
+    w->on_gone = on_gone;
+}
+
+void checkers_at_end(struct world *w)
+{
+    for (int i = 0; i < w->peer_count && world_is_well(w); i++) {
+        struct world_peer *p = &w->peers[i];
+        if (p->session && !p->leaving) {
+            check_peer(p);
+        }
+        if (p->finished_ns > 0 && (p->complete || !p->session) && world_is_well(w) &&
+            !world_files_equal(p)) {
+            COMPLAIN(w, CHECKER_FILES, "a file of peer %d is not its source", i);
+        }
+    }
+}
