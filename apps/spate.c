@@ -83,7 +83,7 @@ static int refuse(const char *name)
     }
     hint_offer(&hint, "help");
     hint_offer(&hint, "completion");
-    message_error("unknown command '%s'%s%s%s", name, hint.nearest ? "; did you mean '" : "",
+    message_error("unknown %s '%s'%s%s%s", name[0] == '-' ? "option" : "command", name, hint.nearest ? "; did you mean '" : "",
                   hint.nearest ? hint.nearest : "", hint.nearest ? "'?" : "");
     fputs("Try 'spate help'.\n", stderr);
     return EXIT_CODE_USAGE;

@@ -174,7 +174,7 @@ static int examine(struct findings *f, const struct options *options)
                           f->source->info.file_count, &error);
     progress_deinit(&progress);
     if (bad < 0) {
-        message_error("%s: %s", check.save_path, error.text[0] ? error.text : spate_strerror(bad));
+        message_error("check: %s", error.text[0] ? error.text : spate_strerror(bad));
         return exit_code_from_error(bad);
     }
     f->bad_pieces = (uint32_t)bad;

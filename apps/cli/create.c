@@ -98,6 +98,28 @@ static int put_in_place(const char *part, const char *output, bool force)
     return -1;
 }
 
+/* A device or a pipe, such as /dev/stdout, is written to and never replaced. */
+static bool is_stream(const char *output)
+{
+    struct stat found;
+    return stat(output, &found) == 0 && !S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode);
+}
+
+static int write_stream(const char *output, const void *bytes, size_t size)
+{
+    int fd = open(output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return -1;
+    }
+    int failed = write_all(fd, bytes, size);
+    int problem = errno;
+    if (close(fd) != 0 && failed == 0) {
+        return -1;
+    }
+    errno = problem;
+    return failed;
+}
+
 /* The whole file or none of it appears under its name, also when the machine stops meanwhile. */
 static int write_file(const char *output, bool force, const void *bytes, size_t size)
 {
@@ -140,11 +162,22 @@ static int write_file_undisturbed(const char *output, bool force, const void *by
     return failed;
 }
 
+/* Behind a link its target is replaced, as other programs write to it. */
+static int write_behind_links(const char *output, bool force, const void *bytes, size_t size)
+{
+    char *target = force ? realpath(output, NULL) : NULL;
+    int failed = write_file_undisturbed(target ? target : output, force, bytes, size);
+    int problem = errno;
+    free(target);
+    errno = problem;
+    return failed;
+}
+
 static int save(const char *output, const struct options *options, const void *bytes, size_t size)
 {
-    int failed = strcmp(output, "-") == 0
-                     ? write_all(STDOUT_FILENO, bytes, size)
-                     : write_file_undisturbed(output, options->force, bytes, size);
+    int failed = strcmp(output, "-") == 0 ? write_all(STDOUT_FILENO, bytes, size)
+                 : is_stream(output)      ? write_stream(output, bytes, size)
+                                          : write_behind_links(output, options->force, bytes, size);
     if (failed == 0) {
         return EXIT_CODE_OK;
     }
@@ -194,7 +227,7 @@ static void put_text(FILE *out, const char *output, const struct spate_metainfo_
     char hash[41], size[32], piece[32];
     text_hex(info->info_hash, sizeof info->info_hash, hash);
     fputs("created    ", out);
-    printable_put(out, output);
+    printable_put(out, strcmp(output, "-") == 0 ? "on standard output" : output);
     fprintf(out, "\ncontains   %s in %u file%s, %u pieces of %s\ninfo hash  %s\nmagnet     ",
             text_bytes(info->total_bytes, size, sizeof size), info->file_count,
             info->file_count == 1 ? "" : "s", info->piece_count,
@@ -312,7 +345,7 @@ static char *default_output(const struct options *options)
 static bool is_in_the_way(const char *output, const struct options *options)
 {
     struct stat found;
-    if (strcmp(output, "-") == 0 || lstat(output, &found) != 0) {
+    if (strcmp(output, "-") == 0 || is_stream(output) || lstat(output, &found) != 0) {
         return false;
     }
     if (S_ISDIR(found.st_mode)) {
@@ -323,6 +356,14 @@ static bool is_in_the_way(const char *output, const struct options *options)
         message_error("%s: exists already; --force replaces it", output);
     }
     return !options->force;
+}
+
+/* Whether it is another name of standard output, such as /dev/stdout. */
+static bool is_stdout(const char *output)
+{
+    struct stat there, here;
+    return stat(output, &there) == 0 && fstat(STDOUT_FILENO, &here) == 0 &&
+           there.st_dev == here.st_dev && there.st_ino == here.st_ino;
 }
 
 static int create(const char *output, const struct options *options, const struct tiers *tiers)
@@ -351,13 +392,10 @@ static int create(const char *output, const struct options *options, const struc
     progress_init(&progress, options, "hashing");
     int failed = spate_create(&create, &bytes, &size, &error);
     progress_deinit(&progress);
-    if (failed == SPATE_EINVAL || failed == SPATE_EURL) {
-        message_error("create: %s", error.text[0] ? error.text : spate_strerror(failed));
-        return EXIT_CODE_USAGE;
-    }
     if (failed < 0) {
-        message_error("%s: %s", create.path, error.text[0] ? error.text : spate_strerror(failed));
-        return exit_code_from_error(failed);
+        message_error("create: %s", error.text[0] ? error.text : spate_strerror(failed));
+        return failed == SPATE_EINVAL || failed == SPATE_EURL ? EXIT_CODE_USAGE
+                                                              : exit_code_from_error(failed);
     }
     int code = save(output, options, bytes, size);
     code = code == EXIT_CODE_OK ? announce(output, options, bytes, size) : code;
@@ -375,6 +413,7 @@ static int run(const struct options *options)
     struct tiers tiers;
     char *name = options->output ? NULL : default_output(options);
     const char *output = options->output ? options->output : name;
+    output = output && is_stdout(output) ? "-" : output;
     int code = EXIT_CODE_IN_THE_WAY;
     if (!tiers_init(&tiers, &options->trackers) || !output) {
         message_error("out of memory");

@@ -32,6 +32,11 @@ static void put_file(uint32_t number, const struct spate_metainfo_file *file, co
     char size[32];
     printf("%s%6u  %10s  ", mark, number, text_bytes(file->length, size, sizeof size));
     printable_put(stdout, file->path);
+    if (file->path && file->disk_path && strcmp(file->path, file->disk_path) != 0) {
+        fputs("  (stored as ", stdout);
+        printable_put(stdout, file->disk_path);
+        fputs(")", stdout);
+    }
     if (file->flags & SPATE_FILE_SYMLINK) {
         fputs("  (symbolic link)", stdout);
     }

@@ -2,14 +2,20 @@
  * torrent names may be only when the user's own words are about a local network, or say so. */
 #include "apps/cli/network.h"
 
+#include "apps/cli/exit_codes.h"
 #include "apps/cli/locality.h"
+#include "apps/cli/message.h"
 #include "apps/cli/redact.h"
 
+#include <errno.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static bool is_local_bind(const char *bind)
 {
@@ -55,6 +61,65 @@ void network_fill_settings(struct spate_settings *settings, const struct options
         break;
     }
     settings->allow_local = local;
+}
+
+/* A host follows one of the schemes. What else may be wrong with a URL is for the library to say. */
+static bool has_scheme(const char *url, const char *const *schemes)
+{
+    for (; *schemes; schemes++) {
+        size_t length = strlen(*schemes);
+        if (strncasecmp(url, *schemes, length) == 0) {
+            return url[length] != 0 && url[length] != '/';
+        }
+    }
+    return false;
+}
+
+static int check_trackers(const struct options *o, char *text, size_t size)
+{
+    static const char *const schemes[] = {"udp://", "http://", "https://", NULL};
+    char shown[512];
+    for (uint32_t i = 0; i < o->trackers.count; i++) {
+        const char *url = o->trackers.items[i];
+        if (!has_scheme(url, schemes)) {
+            snprintf(text, size, "--tracker: '%s' is not a udp, http or https URL",
+                     network_show_url(o, url, shown, sizeof shown));
+            return EXIT_CODE_USAGE;
+        }
+    }
+    return EXIT_CODE_OK;
+}
+
+static int check_proxy(const struct options *o, char *text, size_t size)
+{
+    static const char *const schemes[] = {"http://",   "https://",   "socks5://", "socks5h://",
+                                          "socks4://", "socks4a://", NULL};
+    char shown[512];
+    if (o->proxy && *o->proxy && strstr(o->proxy, "://") && !has_scheme(o->proxy, schemes)) {
+        snprintf(text, size, "--proxy: '%s' is not an http, https, socks5 or socks4 URL",
+                 network_show_url(o, o->proxy, shown, sizeof shown));
+        return EXIT_CODE_USAGE;
+    }
+    return EXIT_CODE_OK;
+}
+
+int network_check(const struct options *o, char *text, size_t size)
+{
+    int code = check_trackers(o, text, size);
+    code = code == EXIT_CODE_OK ? check_proxy(o, text, size) : code;
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
+    if (o->ca_cert && access(o->ca_cert, R_OK) != 0) {
+        snprintf(text, size, "--ca-cert: %s: %s", o->ca_cert, message_errno(errno));
+        return EXIT_CODE_USAGE;
+    }
+    /* A word without '.' and ':' is an interface. It may come back, so this is no fault of the user's. */
+    if (o->bind && !strpbrk(o->bind, ".:") && if_nametoindex(o->bind) == 0) {
+        snprintf(text, size, "--bind: there is no network interface '%s'", o->bind);
+        return EXIT_CODE_NETWORK;
+    }
+    return EXIT_CODE_OK;
 }
 
 const char *network_show_url(const struct options *o, const char *text, char *out, size_t size)

@@ -14,6 +14,9 @@ enum network_use {
 /* Strings belong to the options. url is what will be asked, for NETWORK_FETCH and NETWORK_SCRAPE. */
 void network_fill_settings(struct spate_settings *, const struct options *, enum network_use,
                            const char *url);
+/* Looks at what can be seen to be wrong before anything is asked: --tracker, --proxy, --ca-cert, --bind.
+ * An exit code, with a sentence unless it is 0. */
+int network_check(const struct options *, char *text, size_t size);
 /* The text as it may be shown: with secrets in URLs removed, unless --verbose. Returns out or text. */
 const char *network_show_url(const struct options *, const char *text, char *out, size_t size);
 /* Replaces each HOST:PORT of --peer that has a name by its addresses. False with a sentence. The words

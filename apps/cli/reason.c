@@ -62,9 +62,9 @@ const char *reason_compose(const struct spate_status *s,
             break;
         }
     }
-    if (tracker_count == 0) {
+    if (tracker_count == 0 && !strstr(s->message, "no tracker")) {
         say(&t, "it has no tracker");
-    } else if (s->next_announce_s >= 0) {
+    } else if (tracker_count > 0 && s->next_announce_s >= 0) {
         say(&t, "next announce in %s", text_duration(s->next_announce_s, when, sizeof when));
     }
     return out;

@@ -168,6 +168,31 @@ void report_added(struct report *r, const struct job *job, const struct spate_me
     note(r, SPATE_LOG_INFO, job->status.name, "added");
 }
 
+/* A download that ends when it is complete has no time to seed, though the engine calls it so. */
+static bool is_worth_a_line(const struct report *r, uint32_t state)
+{
+    const struct options *o = r->options;
+    bool stays =
+        r->seeding || (!o->no_seed && (o->seed_ratio_milli != UINT64_MAX || o->seed_time_s >= 0));
+    return state != SPATE_STATE_STARTING && state != SPATE_STATE_ERROR &&
+           (state != SPATE_STATE_SEEDING || stays);
+}
+
+/* What begins, and where it stands; rates and peers are not known yet. */
+static void put_state_line(struct report *r, const struct spate_status *s)
+{
+    struct printable name;
+    char whole[32];
+    unsigned permille = view_permille(s->verified_bytes, s->wanted_bytes);
+    printable_of(&name, s->name);
+    if (s->state == SPATE_STATE_DOWNLOADING) {
+        put_line(r, "%s: %s, %u.%u %% of %s is there", name.text, view_state_name(s->state),
+                 permille / 10, permille % 10, text_bytes(s->wanted_bytes, whole, sizeof whole));
+    } else {
+        put_line(r, "%s: %s", name.text, view_state_name(s->state));
+    }
+}
+
 void report_state(struct report *r, struct job *job)
 {
     if (job->shown_state == job->status.state) {
@@ -176,10 +201,8 @@ void report_state(struct report *r, struct job *job)
     job->shown_state = job->status.state;
     if (r->options->json) {
         put_event(r, events_state(r->wall_ms, job));
-    } else if (!r->live && is_for_people(r) && job->status.state != SPATE_STATE_STARTING &&
-               job->status.state != SPATE_STATE_ERROR) {
-        char line[2048];
-        put_line(r, "%s", view_line(&job->status, line, sizeof line));
+    } else if (!r->live && is_for_people(r) && is_worth_a_line(r, job->status.state)) {
+        put_state_line(r, &job->status);
         job->reported_ms = r->now_ms;
     }
     note(r, SPATE_LOG_INFO, job->status.name, view_state_name(job->status.state));
@@ -212,7 +235,8 @@ void report_command(struct report *r, const struct job *job, int status)
     }
 }
 
-void report_log(struct report *r, const struct job *job, const struct spate_log_entry *entry)
+void report_log(struct report *r, const struct job *job, const struct spate_log_entry *entry,
+                bool said_elsewhere)
 {
     char text[1024];
     struct printable name, line;
@@ -220,7 +244,7 @@ void report_log(struct report *r, const struct job *job, const struct spate_log_
                   entry->text);
     if (r->options->json && entry->level <= SPATE_LOG_INFO) {
         put_event(r, events_log(r->wall_ms, job, entry, !r->options->verbose));
-    } else if (r->options->verbose || entry->level == SPATE_LOG_ERROR) {
+    } else if (!said_elsewhere && (r->options->verbose || entry->level == SPATE_LOG_ERROR)) {
         put_line(r, "%s%s%s: %s", job ? printable_of(&name, job->status.name) : "", job ? ": " : "",
                  journal_level_name(entry->level),
                  printable_of(&line, clean(r, entry->text, text, sizeof text)));
@@ -361,6 +385,12 @@ static void summarize_complete(struct report *r, const struct job *job, const ch
              text_bytes(s->uploaded_bytes, sent, sizeof sent), wasted);
 }
 
+/* Whether the same command, given again, gets further than this time. */
+static bool goes_on(const struct report *r, const struct job *job)
+{
+    return !r->seeding && (job->watch.phase != WATCH_FAILED || job->status.error == SPATE_ENOSPC);
+}
+
 static void summarize(struct report *r, const struct job *job)
 {
     const struct spate_status *s = &job->status;
@@ -378,7 +408,7 @@ static void summarize(struct report *r, const struct job *job)
         put_line(r, "%s: not complete, %u.%u %% (%s of %s) verified%s", name.text, permille / 10,
                  permille % 10, text_bytes(s->verified_bytes, there, sizeof there),
                  text_bytes(s->wanted_bytes, whole, sizeof whole),
-                 r->seeding ? "" : "; the same command goes on from there");
+                 goes_on(r, job) ? "; the same command goes on from there" : "");
     }
 }
 

@@ -36,7 +36,9 @@ void report_state(struct report *, struct job *);
 void report_trackers(struct report *, const struct job *);
 void report_complete(struct report *, const struct job *);
 void report_command(struct report *, const struct job *, int status);
-void report_log(struct report *, const struct job *, const struct spate_log_entry *);
+/* said_elsewhere: people hear of it by report_error. */
+void report_log(struct report *, const struct job *, const struct spate_log_entry *,
+                bool said_elsewhere);
 /* A failure in words, on stderr and wherever else it belongs; job may be NULL. */
 void report_error(struct report *, const char *subject, const char *text);
 /* Progress of all jobs, and why nothing comes where nothing does. */

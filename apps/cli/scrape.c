@@ -104,7 +104,13 @@ static bool ask(const struct options *options, const char *url, const uint8_t in
 static int run(const struct options *options)
 {
     struct source source;
-    int code = source_open(&source, options->operands.items[0], options);
+    char text[512];
+    int code = network_check(options, text, sizeof text);
+    if (code != EXIT_CODE_OK) {
+        message_error("scrape: %s", text);
+        return code;
+    }
+    code = source_open(&source, options->operands.items[0], options);
     if (code != EXIT_CODE_OK) {
         return code;
     }

@@ -31,26 +31,33 @@ static const struct option seed_options[] = {
     ROW_END,
 };
 
+/* What cannot be read does not keep the others from being given, but is the exit code. */
 static int seed_sources(const struct options *options)
 {
     struct transfer transfer;
     uint32_t flags = SPATE_ADD_SEED_ONLY | (options->check ? SPATE_ADD_CHECK : 0u) |
                      (options->follow_symlinks ? SPATE_ADD_FOLLOW_SYMLINKS : 0u);
-    uint32_t count = options->operands.count;
-    struct source *sources = calloc(count, sizeof *sources);
-    int code = sources ? EXIT_CODE_OK : EXIT_CODE_FAILED;
-    for (uint32_t i = 0; code == EXIT_CODE_OK && i < count; i++) {
-        code = source_open(&sources[i], options->operands.items[i], options);
+    uint32_t opened = 0;
+    struct source *sources = calloc(options->operands.count, sizeof *sources);
+    int first_error = sources ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+    for (uint32_t i = 0; sources && i < options->operands.count; i++) {
+        int failed = source_open(&sources[opened], options->operands.items[i], options);
+        opened += failed == EXIT_CODE_OK;
+        first_error = first_error == EXIT_CODE_OK ? failed : first_error;
     }
-    if (code == EXIT_CODE_OK) {
-        code = transfer_init(&transfer, options, true, count);
-        for (uint32_t i = 0; code == EXIT_CODE_OK && i < count; i++) {
-            transfer_add(&transfer, &sources[i], flags, NULL, 0);
+    int code = first_error;
+    if (opened > 0) {
+        code = transfer_init(&transfer, options, true, opened);
+        if (code == EXIT_CODE_OK) {
+            transfer_remember(&transfer, first_error);
+            for (uint32_t i = 0; i < opened; i++) {
+                transfer_add(&transfer, &sources[i], flags, NULL, 0);
+            }
+            code = transfer_run(&transfer);
         }
-        code = code == EXIT_CODE_OK ? transfer_run(&transfer) : code;
         transfer_deinit(&transfer);
     }
-    for (uint32_t i = 0; sources && i < count; i++) {
+    for (uint32_t i = 0; i < opened; i++) {
         source_close(&sources[i]);
     }
     free(sources);
@@ -67,7 +74,9 @@ static int run(const struct options *given)
         message_error("seed: --name is for a single torrent");
     } else if (!network_resolve_peers(given, &peers, &owned, text, sizeof text)) {
         message_error("seed: %s", text);
-    } else {
+    } else if ((code = network_check(given, text, sizeof text)) != EXIT_CODE_OK) {
+        message_error("seed: %s", text);
+    } else if ((code = transfer_check_directory(given, true)) == EXIT_CODE_OK) {
         options.peers = peers;
         code = seed_sources(&options);
     }

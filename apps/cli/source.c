@@ -85,11 +85,17 @@ static int fetch(struct source *s, const struct options *options)
 {
     struct spate_settings settings;
     struct spate_error error = {.size = sizeof error};
+    char text[1024];
+    int code = network_check(options, text, sizeof text);
+    if (code != EXIT_CODE_OK) {
+        message_error("%s", text);
+        return code;
+    }
     network_fill_settings(&settings, options, NETWORK_FETCH, s->name);
     int failed = spate_fetch(&settings, s->name, SOURCE_BYTES_MAX, FETCH_TIMEOUT_MS, NULL, NULL,
                              &s->bytes, &s->size, &error);
     if (failed < 0) {
-        char url[1024], text[1024];
+        char url[1024];
         message_error("%s: %s", network_show_url(options, s->name, url, sizeof url),
                       network_show_url(options, error.text[0] ? error.text : spate_strerror(failed),
                                        text, sizeof text));
@@ -131,8 +137,9 @@ static int parse(struct source *s, const struct options *options)
         char url[1024];
         const char *mistake = mistake_in(span_of(s->bytes, s->size));
         const char *text = error.text[0] ? error.text : spate_strerror(failed);
-        message_error("%s: %s", network_show_url(options, s->name, url, sizeof url),
-                      mistake ? mistake : text);
+        bool foreign = !mistake && failed == SPATE_EBENCODE;
+        message_error("%s: %s%s", network_show_url(options, s->name, url, sizeof url),
+                      foreign ? "this is not a torrent file: " : "", mistake ? mistake : text);
         return EXIT_CODE_SOURCE;
     }
     return EXIT_CODE_OK;
@@ -142,6 +149,10 @@ int source_open(struct source *s, const char *name, const struct options *option
 {
     *s = (struct source){.name = name};
     int code;
+    if (!*name) {
+        message_error("an empty word is no torrent");
+        return EXIT_CODE_SOURCE;
+    }
     if (begins(name, "http://") || begins(name, "https://")) {
         code = fetch(s, options);
     } else if (begins(name, "magnet:")) {

@@ -111,6 +111,21 @@ void transfer_deinit(struct transfer *t)
     t->jobs = NULL;
 }
 
+int transfer_check_directory(const struct options *options, bool must_exist)
+{
+    struct stat found;
+    int problem = 0;
+    if (options->directory && stat(options->directory, &found) != 0) {
+        problem = errno != ENOENT || must_exist ? errno : 0;
+    } else if (options->directory && !S_ISDIR(found.st_mode)) {
+        problem = ENOTDIR;
+    }
+    if (problem) {
+        message_error("%s: %s", options->directory, message_errno(problem));
+    }
+    return problem ? EXIT_CODE_DISK : EXIT_CODE_OK;
+}
+
 /* The directory as others may use it: absolute, and without links where it exists already. */
 static char *absolute(const char *directory)
 {
@@ -224,12 +239,12 @@ static void start_hook(struct transfer *t, struct job *job)
 }
 
 /* What the user can do about it, where an option of ours helps. */
-static const char *way_out(const struct transfer *t, int error)
+static const char *way_out(const struct transfer *t, int error, const char *message)
 {
     if (error == SPATE_EFOREIGN && !t->report.seeding) {
         return " (--overwrite replaces it)";
     }
-    if (error == SPATE_ENOENT && !t->report.seeding) {
+    if (error == SPATE_ENOENT && strstr(message, "is missing") && !t->report.seeding) {
         return " (--check begins anew with what there is)";
     }
     return "";
@@ -244,7 +259,7 @@ static void job_failed(struct transfer *t, struct job *job)
     }
     char text[512];
     snprintf(text, sizeof text, "%s%s", s->message[0] ? s->message : spate_strerror(s->error),
-             way_out(t, s->error));
+             way_out(t, s->error, s->message));
     report_error(&t->report, s->name, text);
     transfer_remember(t, job->exit_code);
 }
@@ -324,11 +339,22 @@ static void take_events(struct transfer *t)
     }
 }
 
+/* Whether the entry is why its torrent has failed, which job_failed says with all it means. */
+static bool is_end_of_job(struct transfer *t, const struct job *job,
+                          const struct spate_log_entry *entry)
+{
+    struct spate_status status = {.size = sizeof status};
+    return job && entry->level == SPATE_LOG_ERROR && !watch_is_settled(&job->watch) &&
+           spate_torrent_status(t->session, job->torrent, &status) >= 0 &&
+           status.state == SPATE_STATE_ERROR && strcmp(status.message, entry->text) == 0;
+}
+
 static void take_log(struct transfer *t)
 {
     struct spate_log_entry entry = {.size = sizeof entry};
     while (spate_log_next(t->session, &entry) > 0) {
-        report_log(&t->report, find_job(t, entry.torrent), &entry);
+        const struct job *job = find_job(t, entry.torrent);
+        report_log(&t->report, job, &entry, is_end_of_job(t, job, &entry));
     }
 }
 

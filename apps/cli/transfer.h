@@ -19,6 +19,9 @@ struct transfer {
     int first_error; /* exit code of the first failure */
 };
 
+/* Looks at the directory of the options, before any torrent is fetched: EXIT_CODE_DISK, with a message, when it
+ * is none or cannot be reached; when it is not there, too, if it must exist. */
+int transfer_check_directory(const struct options *, bool must_exist);
 /* seeding: the torrents are only given away. Returns an exit code; transfer_deinit is due in any case. */
 int transfer_init(struct transfer *, const struct options *, bool seeding, unsigned job_max);
 /* Closes the session. */

@@ -3,7 +3,13 @@
 
 #include <stdio.h>
 
-enum { BAR_COLUMNS_MAX = 60, BAR_COLUMNS_MIN = 8, ITEM_ROWS = 3, SMALL_BYTES = 32 };
+enum {
+    BAR_COLUMNS_MAX = 60,
+    BAR_COLUMNS_MIN = 8,
+    ITEM_ROWS = 3,
+    SHORT_ITEM_COLUMNS = 50, /* for rate, time and enough of a name */
+    SMALL_BYTES = 32
+};
 
 const char *view_state_name(uint32_t state)
 {
@@ -202,10 +208,12 @@ static void put_short_item(struct sheet *sheet, const struct view_style *style,
     progress_of(s, &done, &whole);
     unsigned permille = view_permille(done, whole);
     sheet_format(sheet, SHEET_PLAIN, "%3u.%u %%  ", permille / 10, permille % 10);
-    if (s->state == SPATE_STATE_DOWNLOADING) {
+    /* In few columns, what it is counts more than how fast it is. */
+    bool is_wide = sheet_left(sheet) >= SHORT_ITEM_COLUMNS;
+    if (is_wide && s->state == SPATE_STATE_DOWNLOADING) {
         sheet_format(sheet, SHEET_PLAIN, "%s%12s  ETA %-8s", style->utf8 ? "↓" : "",
                      rate(s->down_rate, text, sizeof text), eta(s, left, sizeof left));
-    } else {
+    } else if (is_wide) {
         sheet_format(sheet, s->state == SPATE_STATE_ERROR ? SHEET_RED : SHEET_DIM, "%-25s",
                      view_state_name(s->state));
     }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import time
 
@@ -111,6 +112,38 @@ class Create(cli.Case):
             self.spate("create", "files/album", "--force")
             self.spate("check", "album.torrent", "-d", "files")
 
+    def test_a_pipe_is_written_to_and_not_replaced(self):
+        os.mkfifo(self.path("pipe"))
+        process = self.start("create", "files/album", "-o", "pipe", "--no-date")
+        with open(self.path("pipe"), "rb") as pipe:
+            received = pipe.read()
+        self.finish(process)
+        self.spate("create", "files/album", "--no-date")
+        with open(self.path("album.torrent"), "rb") as file:
+            self.assertEqual(received, file.read())
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.path("pipe")).st_mode))
+
+    def test_dev_stdout_is_standard_output(self):
+        for name in ("pipe", "file"):
+            with open(self.path("out"), "w+b") as out:
+                result = subprocess.run([cli.SPATE, "create", "files/album", "-o", "/dev/stdout"], cwd=self.directory,
+                                        env=self.environment, stderr=subprocess.PIPE,
+                                        stdout=out if name == "file" else subprocess.PIPE)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                out.seek(0)
+                torrent = out.read() if name == "file" else result.stdout
+            self.assertTrue(torrent.startswith(b"d") and torrent.endswith(b"ee"), torrent)
+            self.assertIn(b"created    on standard output\n", result.stderr)
+        self.assertTrue(os.path.islink("/dev/stdout"))
+
+    def test_behind_a_link_its_target_is_replaced(self):
+        self.write("target", "old")
+        os.symlink("target", self.path("a.torrent"))
+        self.spate("create", "files/album", "-o", "a.torrent", code=8)
+        self.spate("create", "files/album", "-o", "a.torrent", "--force")
+        self.assertEqual(os.readlink(self.path("a.torrent")), "target")
+        self.spate("show", "target")
+
     def test_a_full_stdout_is_no_success(self):
         with open("/dev/full", "wb") as full:
             result = subprocess.run([cli.SPATE, "create", "files/album", "-o", "-"], cwd=self.directory,
@@ -135,6 +168,15 @@ class Show(cli.Case):
         self.assertNotRegex(out, "[<>&]")
         self.assertIn("0123456789abcdef", json.loads(out)["trackers"][0]["url"])
 
+    def test_a_name_that_is_changed_on_the_disk_is_shown_with_the_other_one(self):
+        files = b"".join(b"d6:lengthi1e4:pathl%d:%see" % (len(name), name) for name in (b"a\nb", b"..", b"plain"))
+        torrent = self.write("x.torrent", b"d4:infod5:filesl%se4:name1:t12:piece lengthi16384e6:pieces20:%see" %
+                             (files, b"x" * 20))
+        out, _ = self.spate("show", "--files", torrent)
+        self.assertIn("a\\x0ab  (stored as a_b)\n", out)
+        self.assertIn("..  (stored as ._)\n", out)
+        self.assertIn("plain\n", out)
+
     def test_what_is_no_torrent_is_named(self):
         for content, words in ((b"", "empty"), (b"<!DOCTYPE html><html>", "web page"),
                                (b"magnet:?xt=urn:btih:00", "magnet"), (b"d4:infode", "x.torrent"),
@@ -142,7 +184,9 @@ class Show(cli.Case):
             self.write("x.torrent", content)
             _, err = self.spate("show", "x.torrent", code=3)
             self.assertIn(words, err)
+        self.assertIn("x.torrent: this is not a torrent file: ", err)
         self.assertIn("No such file", self.spate("show", "nothing.torrent", code=3)[1])
+        self.assertIn("an empty word", self.spate("show", "", code=3)[1])
         self.assertIn("directory", self.spate("show", ".", code=3)[1].lower())
         self.spate("show", "magnet:?xt=urn:btih:00", code=3)
         self.spate("show", "ftp://example.org/x.torrent", code=3)

@@ -83,6 +83,19 @@ class Get(Transfer):
         self.assertEqual((out, err), ("", ""))
         self.assert_same("again/album")
 
+    def test_every_line_in_plain_text_says_what_it_is_about(self):
+        seeder, address = self.seeder(self.album)
+        for options in ([], ["--check"], ["--seed-time", "1"]):
+            out, err = self.spate("get", "-o", "out", "--bind", "127.0.0.1", self.album, "--peer", address, *options)
+            self.assertEqual(err, "")
+            for line in out.splitlines():
+                self.assertRegex(line, "^(album: [a-z0-9]|    received )")
+            self.assertEqual("album: seeding" in out, "--seed-time" in options, out)
+        self.stop(seeder)
+        out, _ = self.spate("seed", self.album, "-d", "files", "--bind", "127.0.0.1", "--seed-time", "1")
+        for line in out.splitlines():
+            self.assertRegex(line, "^album: [a-z0-9]")
+
     def test_a_second_run_downloads_nothing(self):
         seeder, address = self.seeder(self.album)
         self.get(self.album, "--peer", address)
@@ -168,6 +181,34 @@ class Get(Transfer):
         for arguments in (["--files", "1", "a", "b"], ["-O", "x", "a", "b"], ["--port", "65536", "a"],
                           ["--peer", "nonsense", self.album], ["--timeout", "soon", self.album], []):
             self.spate("get", *arguments, code=2)
+
+    def test_what_is_wrong_with_the_network_is_said_before_anything_is_asked(self):
+        for command in (["get"], ["seed", "-d", "files"], ["scrape"]):
+            for option, value, code, said in (
+                    ("--tracker", "tracker.example", 2, "is not a udp, http or https URL"),
+                    ("--tracker", "upd://tracker.example:1/announce", 2, "is not a udp"),
+                    ("--proxy", "gopher://127.0.0.1:1", 2, "is not an http, https, socks5 or socks4 URL"),
+                    ("--ca-cert", "nowhere.pem", 2, "nowhere.pem: No such file"),
+                    ("--bind", "no-such-if", 5, "there is no network interface 'no-such-if'")):
+                out, err = self.spate(*command, self.album, option, value, code=code)
+                self.assertEqual(out, "")
+                self.assertIn(said, err)
+
+    def test_a_directory_that_is_none_is_said_before_anything_is_asked(self):
+        self.write("file", "x")
+        for command, where in (("get", "file"), ("seed", "file"), ("seed", "nowhere"), ("get", "file/below")):
+            out, err = self.spate(command, self.album, "--dir" if command == "seed" else "-o", where, code=6)
+            self.assertEqual(out, "")
+            self.assertIn(f"spate: {where}: ", err)
+        self.assertEqual(len(err.splitlines()), 1)
+
+    def test_a_failure_is_said_once(self):
+        self.write("out/album/three.txt", "somebody's thesis")
+        out, err = self.spate("get", self.album, "-o", "out", "--bind", "127.0.0.1", code=8)
+        self.assertEqual(len(err.splitlines()), 1, err)
+        self.assertNotIn("error", out)
+        self.assertNotIn("the same command", out)
+        self.assertIn("album: not complete, 0.0 %", out)
 
     def test_a_bad_state_directory_is_an_error(self):
         self.write("not-a-directory", "x")
@@ -378,6 +419,16 @@ class Seed(Transfer):
         os.unlink(self.path("files/album/one.bin"))
         self.spate("seed", self.album, "-d", "files", "--bind", "127.0.0.1", "--state-dir", "other", code=10)
         self.assertFalse(os.path.exists(self.path("files/album/one.bin")))
+
+    def test_a_broken_torrent_does_not_keep_the_others_from_being_given(self):
+        self.write("broken.torrent", "broken")
+        _, err = self.spate("seed", "broken.torrent", self.album, "missing.torrent", "-d", "files", "--bind", "127.0.0.1",
+                            "--seed-time", "1", code=3)
+        self.assertIn("broken.torrent: this is not a torrent file", err)
+        self.assertIn("missing.torrent: No such file", err)
+        out, _ = self.spate("seed", self.album, "broken.torrent", "-d", "files", "--bind", "127.0.0.1", "--seed-time", "1",
+                            code=3)
+        self.assertIn("album: sent 0 B", out)
 
     def test_links_are_followed_when_asked_for(self):
         os.rename(self.path("files/album/one.bin"), self.path("elsewhere.bin"))

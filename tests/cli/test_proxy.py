@@ -201,7 +201,7 @@ class Https(Case):
 
     def test_a_file_of_authorities_that_cannot_be_read_is_said(self):
         web = self.web()
-        err = self.show(f"https://127.0.0.1:{web.server_port}/a.torrent", "--ca-cert", "nowhere.pem", code=3)
+        err = self.show(f"https://127.0.0.1:{web.server_port}/a.torrent", "--ca-cert", "nowhere.pem", code=2)
         self.assertIn("nowhere.pem", err)
 
     def test_a_server_that_does_not_speak_tls_is_said(self):
@@ -271,8 +271,8 @@ class Through(Case):
     def test_a_proxy_that_is_not_there_or_not_one_is_an_error(self):
         for proxy in (f"http://127.0.0.1:{cli.free_port()}", f"socks5://127.0.0.1:{cli.free_port()}"):
             self.show(f"https://{HOST}/a.torrent", "--proxy", proxy, code=3)
-        for proxy in ("gopher://127.0.0.1:1", "http://", "http://a b"):
-            err = self.show(f"https://{HOST}/a.torrent", "--proxy", proxy, code=3)
+        for proxy, code in (("gopher://127.0.0.1:1", 2), ("http://", 2), ("http://a b", 3)):
+            err = self.show(f"https://{HOST}/a.torrent", "--proxy", proxy, code=code)
             self.assertIn("proxy", err)
 
 

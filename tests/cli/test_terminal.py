@@ -110,6 +110,19 @@ class View(cli.Case):
                 self.wait_for("code 130")
                 self.tmux("kill-session")
 
+    def test_in_few_columns_the_names_stay(self):
+        torrents = []
+        for number in range(3):
+            self.write(f"files/number-{number}", cli.noise(100000, number))
+            torrents.append(self.torrent(f"number-{number}"))
+        self.run_in_terminal(24, 6, "get", *torrents, "-o", "out", "--bind", "127.0.0.1")
+        lines = self.wait_for("number-2")
+        self.assertTrue(all("0.0 %" in line for line in lines if "number-" in line), lines)
+        self.tmux("resize-window", "-x", "80", "-y", "6")
+        cli.wait_until(lambda: sum("ETA" in line and "number-" in line for line in self.screen()) == 3, "the wider view")
+        self.tmux("send-keys", "C-c")
+        self.wait_for("code 130")
+
     def test_without_utf8_the_bar_is_plain(self):
         self.run_in_terminal(100, 20, *self.get("--max-down", "200k"), environment=["LC_ALL=C"])
         self.wait_for("##-")
