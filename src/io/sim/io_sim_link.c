@@ -106,7 +106,7 @@ static uint32_t quantum_bytes(const struct io_sim_host *host)
 void io_sim_link_run(struct io_sim_host *host)
 {
     struct io_sim_uplink *up = &host->up;
-    while (!up->free.armed) {
+    while (!io_sim_event_armed(&up->free)) {
         struct list *datagram = list_first(&up->datagrams), *stream = list_first(&up->streams);
         uint64_t bytes;
         if (datagram && (up->datagram_next || !stream)) {

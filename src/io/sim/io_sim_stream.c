@@ -80,7 +80,7 @@ static struct io_sim_segment *segment_due(struct list *queue, int64_t now_ns)
 static void arm_first(struct io_sim *sim, struct list *queue, struct io_sim_event *event)
 {
     struct list *link = list_first(queue);
-    if (link && !event->armed) {
+    if (link && !io_sim_event_armed(event)) {
         io_sim_event_arm(sim, event, list_entry(link, struct io_sim_segment, link)->at_ns);
     }
 }
@@ -428,7 +428,7 @@ uint64_t io_sim_stream_read(struct io_sim_stream *s, const struct iovec *v, int 
         done += copy_out(s, v[i].iov_base, n);
     }
     s->read += done;
-    if (done > 0 && was_full && s->written > s->sent && !s->dead && !s->ack.armed) {
+    if (done > 0 && was_full && s->written > s->sent && !s->dead && !io_sim_event_armed(&s->ack)) {
         /* The sender learns that there is room again. */
         io_sim_event_arm(s->conn->sim, &s->ack,
                          s->conn->sim->now_ns + io_sim_link_delay_ns(receiver_of(s), sender_of(s)));

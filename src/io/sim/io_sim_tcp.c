@@ -49,7 +49,7 @@ static void connect_fail(struct io_sim_conn *conn, int error)
 static void end_reset(struct io_sim_conn *conn, int side)
 {
     struct io_sim_event *reset = &conn->resets[side];
-    if (!conn->gone[side] && !reset->armed) {
+    if (!conn->gone[side] && !io_sim_event_armed(reset)) {
         io_sim_event_arm(conn->sim, reset,
                          conn->sim->now_ns +
                              io_sim_link_delay_ns(conn->hosts[1 - side], conn->hosts[side]));

@@ -78,7 +78,7 @@ static struct io_sim_packet *packet_copy(const struct io_sim_packet *p)
     struct io_sim_packet *copy = malloc(sizeof *copy + p->size);
     ASSERT(copy);
     memcpy(copy, p, sizeof *copy + p->size);
-    copy->event.armed = false;
+    copy->event.place = 0;
     list_init(&copy->link);
     list_init(&copy->all);
     list_push_back(&p->from->sim->packets, &copy->all);

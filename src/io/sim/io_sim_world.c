@@ -39,15 +39,13 @@ void io_sim_note(struct io_sim_host *host, enum io_sim_log_kind kind, uint64_t l
 void io_sim_event_arm(struct io_sim *sim, struct io_sim_event *event, int64_t at_ns)
 {
     io_sim_event_disarm(sim, event);
-    heap_insert(&sim->events, &event->node, at_ns > sim->now_ns ? at_ns : sim->now_ns);
-    event->armed = true;
+    io_sim_queue_insert(&sim->events, event, at_ns > sim->now_ns ? at_ns : sim->now_ns);
 }
 
 void io_sim_event_disarm(struct io_sim *sim, struct io_sim_event *event)
 {
-    if (event->armed) {
-        heap_remove(&sim->events, &event->node);
-        event->armed = false;
+    if (io_sim_event_armed(event)) {
+        io_sim_queue_remove(&sim->events, event);
     }
 }
 
@@ -55,7 +53,7 @@ void io_sim_event_disarm(struct io_sim *sim, struct io_sim_event *event)
 
 static void ask_turn(struct io_sim_host *host)
 {
-    if (!host->in_turn && !host->turn.armed) {
+    if (!host->in_turn && !io_sim_event_armed(&host->turn)) {
         io_sim_event_arm(host->sim, &host->turn, host->next_turn_ns);
     }
 }
@@ -186,28 +184,27 @@ static void timer_fire(struct io_op *op)
 /* The time of what comes next; INT64_MAX: nothing does. */
 static int64_t next_ns(const struct io_sim *sim)
 {
-    const struct heap_node *event = heap_min(&sim->events), *timer = heap_min(&sim->timers);
-    int64_t event_ns = event ? event->key : INT64_MAX, timer_ns = timer ? timer->key : INT64_MAX;
-    return event_ns < timer_ns ? event_ns : timer_ns;
+    const struct heap_node *timer = heap_min(&sim->timers);
+    int64_t event_ns = io_sim_queue_first_ns(&sim->events);
+    return timer && timer->key < event_ns ? timer->key : event_ns;
 }
 
 bool io_sim_step(struct io_sim *sim)
 {
-    struct heap_node *event = heap_min(&sim->events), *timer = heap_min(&sim->timers);
-    if (!event && !timer) {
+    struct heap_node *timer = heap_min(&sim->timers);
+    int64_t event_ns = io_sim_queue_first_ns(&sim->events);
+    if (io_sim_idle(sim)) {
         return false;
     }
-    struct heap_node *next = timer && (!event || timer->key <= event->key) ? timer : event;
-    if (next->key > sim->now_ns) {
-        sim->now_ns = next->key;
-    }
-    if (next == timer) {
+    int64_t at_ns = timer && timer->key <= event_ns ? timer->key : event_ns;
+    sim->now_ns = at_ns > sim->now_ns ? at_ns : sim->now_ns;
+    if (timer && timer->key <= event_ns) {
         heap_remove(&sim->timers, timer);
         timer_fire(list_entry(timer, struct io_op, timer));
     } else {
-        struct io_sim_event *e = list_entry(event, struct io_sim_event, node);
-        io_sim_event_disarm(sim, e);
-        e->fire(e);
+        struct io_sim_event *event = sim->events.entries[0].event;
+        io_sim_queue_remove(&sim->events, event);
+        event->fire(event);
     }
     sim->event_count++;
     return true;
@@ -229,7 +226,7 @@ void io_sim_run_until(struct io_sim *sim, int64_t at_ns)
 
 bool io_sim_idle(const struct io_sim *sim)
 {
-    return !heap_min(&sim->events) && !heap_min(&sim->timers);
+    return sim->events.count == 0 && !heap_min(&sim->timers);
 }
 
 int64_t io_sim_now(const struct io_sim *sim)
@@ -405,6 +402,7 @@ void io_sim_destroy(struct io_sim *sim)
     while ((link = list_first(&sim->hosts))) {
         host_destroy(list_entry(link, struct io_sim_host, link));
     }
+    io_sim_queue_deinit(&sim->events);
     io_sim_names_deinit(sim);
     map_deinit(&sim->addresses);
     map_deinit(&sim->ports);

@@ -12,6 +12,7 @@
 #include "io/sim/io_sim.h"
 #include "io/sim/io_sim_disk.h"
 #include "io/sim/io_sim_log.h"
+#include "io/sim/io_sim_queue.h"
 
 /* What op->kind says. */
 enum io_sim_op {
@@ -27,19 +28,13 @@ enum io_sim_op {
     IO_SIM_OP_HTTP,
 };
 
-struct io_sim_event {
-    struct heap_node node;
-    void (*fire)(struct io_sim_event *);
-    bool armed;
-};
-
 struct io_sim {
     uint64_t seed;
     int64_t now_ns;
     uint64_t event_count; /* so far */
-    struct heap events;   /* of io_sim_event.node */
-    struct heap timers;   /* of io_op.timer: TIMER and RESOLVE; op->subject is the host */
-    struct list hosts;    /* of io_sim_host.link */
+    struct io_sim_queue events;
+    struct heap timers; /* of io_op.timer: TIMER and RESOLVE; op->subject is the host */
+    struct list hosts;  /* of io_sim_host.link */
     uint32_t host_count;
     struct map addresses;       /* struct addr with port 0 -> struct io_sim_host */
     struct map ports;           /* struct io_sim_port -> struct io_socket */
