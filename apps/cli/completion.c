@@ -188,9 +188,15 @@ static void print_zsh(FILE *file, const struct command *const *commands)
         }
         fputs(" \\\n            '*:file:_files'\n            ;;\n", file);
     }
-    fputs("        help) _describe command commands ;;\n"
+    /* The file is autoloaded as the function _spate, or read by "source". */
+    fputs("        help)\n"
+          "            commands+=('exit-codes:what the exit codes mean')\n"
+          "            _describe command commands\n"
+          "            ;;\n"
           "        completion) _values shell bash zsh fish ;;\n"
-          "        esac\n        ;;\n    esac\n}\n\n_spate \"$@\"\n",
+          "        esac\n        ;;\n    esac\n}\n\n"
+          "if [ \"${funcstack[1]}\" = _spate ]; then\n    _spate \"$@\"\n"
+          "elif (( $+functions[compdef] )); then\n    compdef _spate spate\nfi\n",
           file);
 }
 

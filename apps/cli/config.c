@@ -154,7 +154,8 @@ bool config_read(struct options *o, const struct command *command,
         if (!o->config && (errno == ENOENT || errno == ENOTDIR)) {
             return true;
         }
-        snprintf(message, size, "%s: %s", name, message_errno(errno));
+        snprintf(message, size, "%s: %s%s", name, message_errno(errno),
+                 o->config ? "" : " (--no-config does without it)");
         return false;
     }
     char *text = malloc(CONFIG_BYTES_MAX + 1);

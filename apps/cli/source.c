@@ -92,14 +92,16 @@ static int fetch(struct source *s, const struct options *options)
         return code;
     }
     network_fill_settings(&settings, options, NETWORK_FETCH, s->name);
-    int failed = spate_fetch(&settings, s->name, SOURCE_BYTES_MAX, FETCH_TIMEOUT_MS, NULL, NULL,
+    bool is_hurried = options->timeout_s > 0 && options->timeout_s * 1000 < FETCH_TIMEOUT_MS;
+    int timeout_ms = is_hurried ? (int)options->timeout_s * 1000 : FETCH_TIMEOUT_MS;
+    int failed = spate_fetch(&settings, s->name, SOURCE_BYTES_MAX, timeout_ms, NULL, NULL,
                              &s->bytes, &s->size, &error);
     if (failed < 0) {
         char url[1024];
         message_error("%s: %s", network_show_url(options, s->name, url, sizeof url),
                       network_show_url(options, error.text[0] ? error.text : spate_strerror(failed),
                                        text, sizeof text));
-        return EXIT_CODE_SOURCE;
+        return is_hurried && failed == SPATE_ETIMEDOUT ? EXIT_CODE_TIMEOUT : EXIT_CODE_SOURCE;
     }
     s->fetched = true;
     return EXIT_CODE_OK;

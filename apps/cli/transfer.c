@@ -62,7 +62,8 @@ static int open_session(struct transfer *t)
     int failed = spate_session_create(&settings, &t->session, &error);
     if (failed < 0) {
         report_error(&t->report, "", error.text[0] ? error.text : spate_strerror(failed));
-        return exit_code_from_error(failed);
+        bool is_port = strncmp(error.text, "cannot listen", strlen("cannot listen")) == 0;
+        return is_port ? EXIT_CODE_NETWORK : exit_code_from_error(failed);
     }
     struct spate_session_stats stats = {.size = sizeof stats};
     spate_session_stats(t->session, &stats);

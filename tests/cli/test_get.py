@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -193,6 +194,21 @@ class Get(Transfer):
                 out, err = self.spate(*command, self.album, option, value, code=code)
                 self.assertEqual(out, "")
                 self.assertIn(said, err)
+
+    def test_a_port_that_cannot_be_had_is_a_failure_of_the_network(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            _, err = self.spate("get", self.album, "--bind", "127.0.0.1", "--port", port, code=5)
+            self.assertIn("port " + port, err)
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+            if int(file.read()) <= 1:
+                return  # any port is for everybody
+        # Without this privilege port 1 is not even root's.
+        arguments = ["setpriv", "--bounding-set", "-net_bind_service"] if os.getuid() == 0 else []
+        result = subprocess.run([*arguments, cli.SPATE, "get", self.album, "--bind", "127.0.0.1", "--port", "1"],
+                                cwd=self.directory, env=self.environment, capture_output=True, timeout=cli.PATIENCE)
+        self.assertEqual(result.returncode, 5, result.stderr)
+        self.assertIn(b"permission denied", result.stderr)
 
     def test_a_directory_that_is_none_is_said_before_anything_is_asked(self):
         self.write("file", "x")
@@ -513,6 +529,12 @@ class Fetch(Transfer):
         self.get(base + "/album.torrent", "--peer", address, "--user-agent", "tester/1")
         self.assert_same()
         self.assertEqual(self.agents, ["tester/1"])
+
+    def test_a_server_that_never_answers_is_given_up_in_the_time_given(self):
+        with socket.create_server(("127.0.0.1", 0)) as server, cli.elapsed() as seconds:
+            _, err = self.spate("get", f"http://127.0.0.1:{server.getsockname()[1]}/x.torrent", "--timeout", "1", code=4)
+            self.assertLess(seconds(), 20)
+        self.assertIn("timed out", err)
 
     def test_what_is_no_torrent_there_is_said(self):
         base = self.serve()

@@ -140,6 +140,38 @@ class Completion(cli.Case):
             if shutil.which(shell):
                 subprocess.run([shell, "-n", self.script(shell)], check=True)
 
+    # Who has no zsh or fish needs no completions for it: nothing is skipped there.
+
+    def test_zsh_can_source_it_and_autoload_it(self):
+        if not shutil.which("zsh"):
+            return
+        script = self.script("zsh")
+        self.write("functions/_spate", cli.read(script))
+        for way in (f"source {script}", f"source {script}; source {script}", ""):
+            result = subprocess.run(
+                ["zsh", "-f", "-c", f"fpath=({self.path('functions')} $fpath); autoload -Uz compinit; "
+                                    f"compinit -u -d {self.path('dump')}; {way}; print $_comps[spate]; "
+                                    "autoload +X _spate 2>/dev/null; print $+functions[_spate]"],
+                capture_output=True, text=True, env=self.environment)
+            self.assertEqual((result.stdout, result.stderr), ("_spate\n1\n", ""), way)
+        # Before compinit there is nobody to tell, which is no reason to complain at each start of a shell.
+        result = subprocess.run(["zsh", "-f", "-c", f"source {script}"], capture_output=True, text=True,
+                                env=self.environment)
+        self.assertEqual((result.stdout, result.stderr), ("", ""))
+
+    def test_fish_completes(self):
+        if not shutil.which("fish"):
+            return
+        def complete(line):
+            result = subprocess.run(["fish", "-c", f"source {self.script('fish')}; complete -C'{line}'"], check=True,
+                                    capture_output=True, text=True, env=self.environment, cwd=self.directory)
+            self.assertEqual(result.stderr, "")
+            return {word.split("\t")[0] for word in result.stdout.splitlines()}
+
+        self.assertEqual(complete("spate cr"), {"create"})
+        self.assertEqual(complete("spate get --max-"), {"--max-down", "--max-up", "--max-peers"})
+        self.assertEqual(complete("spate get --file-allocation "), {"full", "none", "sparse"})
+
 
 if __name__ == "__main__":
     cli.main()
