@@ -121,14 +121,28 @@ typedef void io_sim_http_handler(void *user, const struct io_sim_http_request *,
 /* Every address of this host answers HTTP and HTTPS on port; NULL: no longer. */
 void io_sim_http_serve(struct io *, uint16_t port, io_sim_http_handler *, void *user);
 
-/* ---- disks and work ---------------------------------------------------------------------------
+/* ---- payload ----------------------------------------------------------------------------------
  */
+
+/* What the torrent of this id holds at an offset. */
+void io_sim_payload(uint64_t id, uint64_t offset, void *out, size_t size);
+/* From now on the disks of this world do not keep what they can tell to be this payload, wherever in
+ * a file it lies. At most 126 ids a world. */
+void io_sim_know_payload(struct io_sim *, uint64_t id, uint64_t length);
+
+/* ---- disks and work ---------------------------------------------------------------------------
+ *
+ * What is written is on the disk once the file has been synced; its name, once the directory has
+ * (so have a removal and a rename, which are whole or not at all). Until then a failing power keeps
+ * or loses it, sector by sector, in any order that the syncs allow. SQLite finds the same disk
+ * through io_fs.sqlite_vfs, inside a job. */
 
 struct io_sim_disk {
     uint64_t capacity_bytes; /* what is beyond it is SPATE_ENOSPC; room counts in pages of 4 KiB */
     int64_t latency_ns;      /* of each call */
     int64_t sync_ns;         /* of each sync, on top */
     uint64_t bytes_per_s;    /* 0: no limit; shared by all that read and write */
+    bool read_only;          /* every change is SPATE_EROFS */
 };
 /* 1 TiB, 50 us, 2 ms, 500 MB/s. */
 struct io_sim_disk io_sim_disk_default(void);
@@ -148,31 +162,84 @@ enum io_sim_disk_kind {
     IO_SIM_DISK_SPACE,
     IO_SIM_DISK_LOCK,
 };
+/* Silent corruption: one byte of the call is not what it was. Of a read only the reader's copy is
+ * wrong, of a write the disk's. */
+struct io_sim_disk_fault {
+    uint64_t flip_at; /* of the call's bytes */
+    uint8_t flip;     /* bits that turn over; 0: none */
+};
 struct io_sim_disk_call {
     struct io *host;
     enum io_sim_disk_kind kind;
     const char *path; /* absolute; of a file without a name: "" */
     uint64_t offset, length;
-    uint64_t index; /* calls of this host before this one */
+    uint64_t index;                  /* calls of this host before this one */
+    struct io_sim_disk_fault *fault; /* zeroed; for the rule to fill */
 };
-/* Asked before every disk call. 0: it goes on; < 0: it fails with that code; > 0, for a read: it
- * ends after so many bytes, as if the file did. */
+/* Asked before every disk call. 0: it goes on; < 0: it fails with that code; > 0: a read ends after
+ * so many bytes, as if the file did, and a write fails with SPATE_ENOSPC after so many. A sync that
+ * fails loses some of what it should have stored, and reads show it. */
 typedef int64_t io_sim_disk_rule(void *user, const struct io_sim_disk_call *);
 void io_sim_set_disk_rule(struct io *, io_sim_disk_rule *, void *user);
+/* Disk calls of this host so far; a restarted host begins with 0. */
+uint64_t io_sim_disk_calls(const struct io *);
+/* Calls first to last (by index, both included) fail with error; for good: last is UINT64_MAX.
+ * first UINT64_MAX: none does. */
+void io_sim_set_disk_failure(struct io *, uint64_t first, uint64_t last, int error);
+
+enum io_sim_mount {
+    IO_SIM_MOUNT_THERE,
+    IO_SIM_MOUNT_FAILING, /* every call at or below it is SPATE_EIO */
+    IO_SIM_MOUNT_EMPTY, /* an empty directory is in its place; what is open below it is SPATE_EIO */
+};
+/* The file system that is mounted at this directory goes, or comes back. One a host. */
+void io_sim_set_mount(struct io *, const char *path, enum io_sim_mount);
 
 /* A disk call costs time only inside io_work. Through this a test looks and touches from outside,
- * past the rule, free of cost and unlogged. Lives as long as the host. */
+ * past the rule, free of cost and unlogged; what it changes is on the disk at once. Lives as long as
+ * the host. */
 struct io_fs *io_sim_fs(struct io *);
 /* Replaces a file, making the directories above it. */
 int io_sim_file_write(struct io *, const char *path, struct span bytes);
+/* The same with bytes of a payload, which take no memory. */
+int io_sim_file_write_payload(struct io *, const char *path, uint64_t id, uint64_t offset,
+                              uint64_t length);
 /* *out is freed by the caller with free(). SPATE_E... */
 int io_sim_file_read(struct io *, const char *path, uint8_t **out, size_t *size);
+/* Whether the file is that payload, no more and no less. */
+bool io_sim_file_is_payload(struct io *, const char *path, uint64_t id, uint64_t offset,
+                            uint64_t length);
 int io_sim_symlink(struct io *, const char *path, const char *target);
+/* Bytes of this process's memory that the host's files take. */
+uint64_t io_sim_disk_memory(const struct io *);
+/* Everything is on the disk, as after sync(2). */
+void io_sim_disk_settle_all(struct io *);
 
 /* Worker lanes of a pool: 2 to compute, read and write, 1 to sync unless set. At most
  * LIMIT_WORKERS. */
 void io_sim_set_lanes(struct io *, enum io_pool, uint32_t lanes);
 /* What io_work's work_bytes take; 1 GB/s unless set. 0: no time. */
 void io_sim_set_compute(struct io *, uint64_t bytes_per_s);
+
+/* ---- crashes ----------------------------------------------------------------------------------
+ *
+ * After a crash the old port is a ghost's: nothing it sends leaves, nothing reaches it, and its disk
+ * calls fail with SPATE_EIO and change nothing. So the session on it can be ended in the usual way
+ * (session_close(), session_hurry(), turns until session_closed(), session_destroy()), whenever it
+ * suits; the port is freed with the world. io_sim_restart() gives the port of the next life. */
+
+enum io_sim_crash {
+    IO_SIM_CRASH_POWER, /* what was not synced survives or not; others hear nothing until the restart */
+    IO_SIM_CRASH_PROCESS, /* SIGKILL: all that was written is there; connections close */
+};
+/* Not to be called from inside a job, but from a completion. Harmless after a crash. */
+void io_sim_crash(struct io *, enum io_sim_crash);
+/* The power fails right before the disk call of this index (io_sim_disk_calls()), in the middle of
+ * the job that makes it. UINT64_MAX: it does not. */
+void io_sim_set_crash_at(struct io *, uint64_t index);
+bool io_sim_crashed(const struct io *);
+/* The host begins again: the same name, addresses, link, disk (as the crash left it) and settings,
+ * and nothing open. Connections of its former life are answered by a reset. Once for each crash. */
+struct io *io_sim_restart(struct io *crashed);
 
 #endif

@@ -1,68 +1,114 @@
-/* The file calls of the port over a tree in memory. Each asks the rule, does its part, and adds its cost
- * to the job that makes it. Writes take room before they change anything, so that a full disk leaves a
- * file as it was. */
+/* The file calls of the port over a tree in memory. Each asks who may refuse it, does its part, and adds
+ * its cost to the job that makes it. Writes take room before they change anything, so that a full disk
+ * leaves a file as it was. */
+#include "io/sim/io_sim_sqlite.h"
 #include "io/sim/io_sim_world.h"
 
 #include <stdlib.h>
 
 static const uint64_t ns_per_s = 1000000000;
 
-struct io_file {
-    struct list link; /* of io_sim_disk_state.files */
-    struct io_sim_node *node;
-    int flags;
-    /* Where a listing stands, while removals of the directory says that it is still there. */
-    struct io_sim_node *listed;
-    uint64_t removals;
-};
-
-static struct io_sim_fs *view_of(struct io_fs *fs)
-{
-    return (struct io_sim_fs *)(void *)fs;
-}
-
 static struct io_sim_disk_state *disk_of(struct io_fs *fs)
 {
-    return &view_of(fs)->host->disk;
+    return &io_sim_view(fs)->host->disk;
 }
 
-static int64_t wall_of(struct io_fs *fs)
+int64_t io_sim_disk_wall_ns(struct io_fs *fs)
 {
-    const struct io_sim_host *host = view_of(fs)->host;
+    const struct io_sim_host *host = io_sim_view(fs)->host;
     return host->sim->now_ns + host->wall_offset_ns;
 }
 
-/* ---- rule, cost, log -------------------------------------------------------------------------- */
+/* ---- beginning a call ------------------------------------------------------------------------- */
 
-static int64_t ask_rule(struct io_fs *fs, enum io_sim_disk_kind kind,
-                        const struct io_sim_node *node, const char *below, uint64_t offset,
-                        uint64_t length)
+static void ask_path(const struct io_sim_disk_ask *ask, char path[IO_SIM_PATH_MAX])
 {
-    struct io_sim_fs *view = view_of(fs);
-    struct io_sim_disk_state *disk = &view->host->disk;
+    const char *name = ask->name && ask->name[0] == '/' ? ask->name + 1 : ask->name;
+    io_sim_tree_path(ask->file ? ask->file->node : NULL, name, path);
+}
+
+/* What a mount that is gone says. */
+static int ask_mount(const struct io_sim_disk_state *disk, const struct io_sim_disk_ask *ask)
+{
     char path[IO_SIM_PATH_MAX];
-    if (view->outside) {
+    size_t size = strlen(disk->mount_path);
+    ask_path(ask, path);
+    if (strncmp(path, disk->mount_path, size) != 0 || (path[size] != 0 && path[size] != '/')) {
         return 0;
     }
-    uint64_t index = disk->calls++;
-    disk->job_ns += disk->settings.latency_ns;
-    if (!disk->rule) {
+    if (disk->mount == IO_SIM_MOUNT_FAILING) {
+        return SPATE_EIO;
+    }
+    if (path[size] == 0) {
         return 0;
     }
-    io_sim_tree_path(node, below, path);
-    struct io_sim_disk_call call = {.host = &view->host->io,
-                                    .kind = kind,
+    char below[IO_SIM_PATH_MAX];
+    io_sim_tree_path(ask->file ? ask->file->node : NULL, NULL, below);
+    bool from_above = ask->name && strlen(below) <= size;
+    return from_above ? SPATE_ENOENT : SPATE_EIO;
+}
+
+static bool changes(enum io_sim_disk_kind kind)
+{
+    return kind == IO_SIM_DISK_WRITE || kind == IO_SIM_DISK_ALLOCATE ||
+           kind == IO_SIM_DISK_TRUNCATE || kind == IO_SIM_DISK_RENAME || kind == IO_SIM_DISK_UNLINK;
+}
+
+static int64_t ask_rule(struct io_fs *fs, const struct io_sim_disk_ask *ask, uint64_t index,
+                        struct io_sim_disk_fault *fault)
+{
+    struct io_sim_disk_state *disk = disk_of(fs);
+    char path[IO_SIM_PATH_MAX];
+    ask_path(ask, path);
+    struct io_sim_disk_call call = {.host = &io_sim_view(fs)->host->io,
+                                    .kind = ask->kind,
                                     .path = path,
-                                    .offset = offset,
-                                    .length = length,
-                                    .index = index};
+                                    .offset = ask->offset,
+                                    .length = ask->length,
+                                    .index = index,
+                                    .fault = fault};
     return disk->rule(disk->rule_user, &call);
 }
 
-/* The disk moves so many bytes, after what it was given before. */
-static void charge_bytes(struct io_fs *fs, uint64_t bytes)
+int64_t io_sim_disk_begin(struct io_fs *fs, const struct io_sim_disk_ask *ask,
+                          struct io_sim_disk_fault *fault)
 {
-    struct io_sim_fs *view = view_of(fs);
+    struct io_sim_fs *view = io_sim_view(fs);
+    struct io_sim_disk_state *disk = &view->host->disk;
+    *fault = (struct io_sim_disk_fault){0};
+    if (view->outside) {
+        return disk->tree ? 0 : SPATE_EIO;
+    }
+    if (!disk->dead && disk->calls == disk->crash_at) {
+        io_sim_crash(&view->host->io, IO_SIM_CRASH_POWER);
+    }
+    if (disk->dead) {
+        return SPATE_EIO;
+    }
+    uint64_t index = disk->calls++;
+    disk->job_ns += disk->settings.latency_ns;
+    if (index >= disk->fail_at && index <= disk->fail_last) {
+        return disk->fail_error;
+    }
+    if (disk->settings.read_only && changes(ask->kind)) {
+        return SPATE_EROFS;
+    }
+    int gone = disk->mount != IO_SIM_MOUNT_THERE ? ask_mount(disk, ask) : 0;
+    return gone < 0 || !disk->rule ? gone : ask_rule(fs, ask, index, fault);
+}
+
+int io_sim_disk_ask(struct io_fs *fs, enum io_sim_disk_kind kind, const struct io_file *file,
+                    const char *name, uint64_t length)
+{
+    struct io_sim_disk_fault fault;
+    const struct io_sim_disk_ask ask = {.kind = kind, .file = file, .name = name, .length = length};
+    int64_t rc = io_sim_disk_begin(fs, &ask, &fault);
+    return rc < 0 ? (int)rc : 0;
+}
+
+void io_sim_disk_charge(struct io_fs *fs, uint64_t bytes)
+{
+    struct io_sim_fs *view = io_sim_view(fs);
     struct io_sim_disk_state *disk = &view->host->disk;
     if (view->outside || disk->settings.bytes_per_s == 0) {
         return;
@@ -73,30 +119,33 @@ static void charge_bytes(struct io_fs *fs, uint64_t bytes)
     disk->job_ns += disk->free_ns - begin_ns;
 }
 
-static void note(struct io_fs *fs, enum io_sim_disk_kind kind, uint64_t length, int64_t status,
-                 uint64_t bytes)
+void io_sim_disk_note(struct io_fs *fs, enum io_sim_disk_kind kind, uint64_t length, int64_t status,
+                      uint64_t bytes)
 {
-    if (!view_of(fs)->outside) {
-        io_sim_note(view_of(fs)->host, (enum io_sim_log_kind)(IO_SIM_LOG_DISK_OPEN + (int)kind),
+    if (!io_sim_view(fs)->outside) {
+        io_sim_note(io_sim_view(fs)->host, (enum io_sim_log_kind)(IO_SIM_LOG_DISK_OPEN + (int)kind),
                     length, status, bytes);
     }
 }
 
-/* Notes a call by the name it is about, and returns its result. */
-static int noted(struct io_fs *fs, enum io_sim_disk_kind kind, const char *name, int status)
+int io_sim_disk_noted(struct io_fs *fs, enum io_sim_disk_kind kind, const char *name, int status)
 {
-    note(fs, kind, 0, status, name ? io_sim_log_bytes(0, name, strlen(name)) : 0);
+    io_sim_disk_note(fs, kind, 0, status, name ? io_sim_log_bytes(0, name, strlen(name)) : 0);
     return status;
 }
 
-static uint64_t capacity_pages(const struct io_sim_disk_state *disk)
+void io_sim_disk_settle(struct io_fs *fs, struct io_sim_node *node)
 {
-    return disk->settings.capacity_bytes / IO_SIM_PAGE_BYTES;
+    if (io_sim_view(fs)->outside) {
+        io_sim_pages_sync(&node->pages);
+        node->synced_ns = node->modified_ns;
+        io_sim_journal_sync_above(disk_of(fs)->tree, node);
+    }
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------- */
 
-static int check_name(const char *name)
+int io_sim_disk_check_name(const char *name)
 {
     if (name[0] == 0 || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         return SPATE_EINVAL;
@@ -119,11 +168,10 @@ static int file_create(struct io_fs *fs, struct io_sim_node *node, int flags, st
     return 0;
 }
 
-/* Opens or makes one name of a directory. */
-static int open_child(struct io_fs *fs, struct io_sim_node *dir, const char *name, int flags,
-                      struct io_file **out)
+int io_sim_disk_open_child(struct io_fs *fs, struct io_sim_node *dir, const char *name, int flags,
+                           struct io_file **out)
 {
-    struct io_sim_tree *tree = &disk_of(fs)->tree;
+    struct io_sim_tree *tree = disk_of(fs)->tree;
     struct io_sim_node *node = io_sim_tree_child(tree, dir, name);
     bool create = (flags & IO_OPEN_CREATE) != 0;
     int type = (flags & IO_OPEN_DIRECTORY) ? IO_TYPE_DIRECTORY : IO_TYPE_FILE;
@@ -146,57 +194,74 @@ static int open_child(struct io_fs *fs, struct io_sim_node *dir, const char *nam
         if (!create) {
             return SPATE_ENOENT;
         }
-        node = io_sim_tree_add(tree, dir, name, type, wall_of(fs));
+        if (disk_of(fs)->settings.read_only && !io_sim_view(fs)->outside) {
+            return SPATE_EROFS;
+        }
+        node = io_sim_journal_add(tree, dir, name, type, io_sim_disk_wall_ns(fs));
+        io_sim_disk_settle(fs, node);
     }
     return file_create(fs, node, flags, out);
 }
 
-static int disk_open_path(struct io_fs *fs, const char *path, int flags, struct io_file **out)
+static int open_path(struct io_fs *fs, const char *path, int flags, struct io_file **out)
 {
-    struct io_sim_tree *tree = &disk_of(fs)->tree;
+    struct io_sim_tree *tree = disk_of(fs)->tree;
     bool make = (flags & IO_OPEN_CREATE) && (flags & IO_OPEN_DIRECTORY);
     char name[IO_SIM_NAME_MAX + 1];
     struct io_sim_node *dir;
-    *out = NULL;
-    int64_t rule = ask_rule(fs, IO_SIM_DISK_OPEN, NULL, path[0] == '/' ? path + 1 : path, 0, 0);
-    if (rule < 0) {
-        return noted(fs, IO_SIM_DISK_OPEN, path, (int)rule);
+    if (path[0] == 0) {
+        return SPATE_ENOENT;
     }
-    int rc =
-        path[0] == 0 ? SPATE_ENOENT : io_sim_tree_parent(tree, path, make, wall_of(fs), &dir, name);
-    if (rc == 0 && (name[0] == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)) {
+    if (make && disk_of(fs)->settings.read_only && !io_sim_view(fs)->outside) {
+        make = false;
+    }
+    int rc = io_sim_tree_parent(tree, path, make, io_sim_disk_wall_ns(fs), &dir, name);
+    if (rc < 0) {
+        return rc;
+    }
+    io_sim_disk_settle(fs, dir);
+    if (name[0] == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         rc = io_sim_tree_follow(tree, dir, name, &dir);
-        rc = rc < 0 ? rc : file_create(fs, dir, flags, out);
-    } else if (rc == 0) {
-        rc = open_child(fs, dir, name, flags | IO_OPEN_FOLLOW, out);
+        return rc < 0 ? rc : file_create(fs, dir, flags, out);
     }
-    return noted(fs, IO_SIM_DISK_OPEN, path, rc);
+    return io_sim_disk_open_child(fs, dir, name, flags | IO_OPEN_FOLLOW, out);
+}
+
+static int disk_open_path(struct io_fs *fs, const char *path, int flags, struct io_file **out)
+{
+    *out = NULL;
+    int rc = io_sim_disk_ask(fs, IO_SIM_DISK_OPEN, NULL, path, 0);
+    rc = rc < 0 ? rc : open_path(fs, path, flags, out);
+    return io_sim_disk_noted(fs, IO_SIM_DISK_OPEN, path, rc);
 }
 
 static int disk_open(struct io_fs *fs, struct io_file *dir, const char *name, int flags,
                      struct io_file **out)
 {
     *out = NULL;
-    int rc = check_name(name);
+    int rc = io_sim_disk_check_name(name);
     if (rc == 0) {
-        rc = (int)ask_rule(fs, IO_SIM_DISK_OPEN, dir->node, name, 0, 0);
+        rc = io_sim_disk_ask(fs, IO_SIM_DISK_OPEN, dir, name, 0);
     }
     if (rc == 0) {
-        rc = dir->node->type == IO_TYPE_DIRECTORY ? open_child(fs, dir->node, name, flags, out)
-                                                  : SPATE_ENOTDIR;
+        rc = dir->node->type == IO_TYPE_DIRECTORY
+                 ? io_sim_disk_open_child(fs, dir->node, name, flags, out)
+                 : SPATE_ENOTDIR;
     }
-    return noted(fs, IO_SIM_DISK_OPEN, name, rc);
+    return io_sim_disk_noted(fs, IO_SIM_DISK_OPEN, name, rc);
 }
 
 static void disk_close(struct io_fs *fs, struct io_file *file)
 {
     struct io_sim_node *node = file->node;
-    if (node->locker == file) {
+    if (node && node->locker == file) {
         node->locker = NULL;
     }
     list_remove(&file->link);
     free(file);
-    io_sim_tree_release(&disk_of(fs)->tree, node);
+    if (node) {
+        io_sim_tree_release(disk_of(fs)->tree, node);
+    }
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------ */
@@ -210,19 +275,33 @@ static uint64_t parts_bytes(const struct iovec *v, int count)
     return size;
 }
 
-static int64_t disk_read(struct io_fs *fs, struct io_file *file, uint64_t offset,
-                         const struct iovec *v, int count)
+static void flip_part(const struct iovec *v, int count, const struct io_sim_disk_fault *fault)
 {
-    const struct io_sim_node *node = file->node;
-    uint64_t asked = parts_bytes(v, count), done = 0;
-    uint64_t there = offset < node->length ? node->length - offset : 0;
-    int64_t rule = ask_rule(fs, IO_SIM_DISK_READ, node, NULL, offset, asked);
-    rule = node->type == IO_TYPE_DIRECTORY ? SPATE_EISDIR : rule;
-    rule = offset > INT64_MAX ? SPATE_EINVAL : rule;
+    uint64_t at = fault->flip_at;
+    for (int i = 0; i < count; i++) {
+        if (at < v[i].iov_len) {
+            ((uint8_t *)v[i].iov_base)[at] ^= fault->flip;
+            return;
+        }
+        at -= v[i].iov_len;
+    }
+}
+
+static int64_t read_parts(struct io_fs *fs, struct io_file *file, uint64_t offset,
+                          const struct iovec *v, int count, uint64_t asked)
+{
+    struct io_sim_disk_fault fault;
+    const struct io_sim_disk_ask ask = {
+        .kind = IO_SIM_DISK_READ, .file = file, .offset = offset, .length = asked};
+    int64_t rule = io_sim_disk_begin(fs, &ask, &fault);
     if (rule < 0) {
-        note(fs, IO_SIM_DISK_READ, asked, rule, 0);
         return rule;
     }
+    const struct io_sim_node *node = file->node;
+    if (node->type == IO_TYPE_DIRECTORY || offset > INT64_MAX) {
+        return node->type == IO_TYPE_DIRECTORY ? SPATE_EISDIR : SPATE_EINVAL;
+    }
+    uint64_t there = offset < node->pages.length ? node->pages.length - offset : 0, done = 0;
     there = there < asked ? there : asked;
     if (rule > 0 && (uint64_t)rule < there) {
         there = (uint64_t)rule;
@@ -232,19 +311,27 @@ static int64_t disk_read(struct io_fs *fs, struct io_file *file, uint64_t offset
         io_sim_pages_read(&node->pages, offset + done, v[i].iov_base, n);
         done += n;
     }
-    charge_bytes(fs, done);
-    note(fs, IO_SIM_DISK_READ, asked, (int64_t)done, io_sim_log_parts(v, count, done));
+    if (fault.flip && fault.flip_at < done) {
+        flip_part(v, count, &fault);
+    }
+    io_sim_disk_charge(fs, done);
     return (int64_t)done;
 }
 
-static int64_t write_check(struct io_fs *fs, struct io_file *file, uint64_t offset, uint64_t size)
+static int64_t disk_read(struct io_fs *fs, struct io_file *file, uint64_t offset,
+                         const struct iovec *v, int count)
+{
+    uint64_t asked = parts_bytes(v, count);
+    int64_t n = read_parts(fs, file, offset, v, count, asked);
+    io_sim_disk_note(fs, IO_SIM_DISK_READ, asked, n,
+                     n > 0 && !file->is_opaque ? io_sim_log_parts(v, count, (uint64_t)n) : 0);
+    return n;
+}
+
+static int write_check(struct io_fs *fs, const struct io_file *file, uint64_t offset, uint64_t size)
 {
     const struct io_sim_disk_state *disk = disk_of(fs);
     const struct io_sim_node *node = file->node;
-    int64_t rule = ask_rule(fs, IO_SIM_DISK_WRITE, node, NULL, offset, size);
-    if (rule < 0) {
-        return rule;
-    }
     if (offset > INT64_MAX - size) {
         return SPATE_EINVAL;
     }
@@ -252,275 +339,142 @@ static int64_t write_check(struct io_fs *fs, struct io_file *file, uint64_t offs
         return SPATE_EIO;
     }
     uint64_t missing = io_sim_pages_missing(&node->pages, offset, size);
-    return disk->tree.used_pages + missing > capacity_pages(disk) ? SPATE_ENOSPC : 0;
+    return missing > 0 && disk->tree->used_pages + missing > io_sim_disk_pages(disk) ? SPATE_ENOSPC
+                                                                                     : 0;
+}
+
+static void touch(struct io_fs *fs, struct io_sim_node *node)
+{
+    node->modified_ns = node->changed_ns = io_sim_disk_wall_ns(fs);
+    io_sim_tree_count(disk_of(fs)->tree, node);
+    io_sim_disk_settle(fs, node);
+}
+
+/* The first so many bytes of the parts. */
+static void put_parts(struct io_fs *fs, struct io_sim_node *node, uint64_t offset,
+                      const struct iovec *v, int count, uint64_t size)
+{
+    uint64_t done = 0;
+    node->pages.durable_only = io_sim_view(fs)->outside;
+    for (int i = 0; i < count && done < size; i++) {
+        size_t n = v[i].iov_len < size - done ? v[i].iov_len : (size_t)(size - done);
+        io_sim_pages_write(&node->pages, offset + done, v[i].iov_base, n);
+        done += n;
+    }
+    node->pages.durable_only = false;
+    io_sim_disk_charge(fs, done);
+    touch(fs, node);
+}
+
+static void flip_on_disk(struct io_sim_node *node, uint64_t offset,
+                         const struct io_sim_disk_fault *fault)
+{
+    uint8_t byte;
+    io_sim_pages_read(&node->pages, offset + fault->flip_at, &byte, 1);
+    byte ^= fault->flip;
+    io_sim_pages_write(&node->pages, offset + fault->flip_at, &byte, 1);
+}
+
+static int64_t write_parts(struct io_fs *fs, struct io_file *file, uint64_t offset,
+                           const struct iovec *v, int count, uint64_t size)
+{
+    struct io_sim_disk_fault fault;
+    const struct io_sim_disk_ask ask = {
+        .kind = IO_SIM_DISK_WRITE, .file = file, .offset = offset, .length = size};
+    int64_t rule = io_sim_disk_begin(fs, &ask, &fault);
+    int64_t rc = rule < 0 ? rule : write_check(fs, file, offset, size);
+    if (rc < 0 || size == 0) {
+        return rc;
+    }
+    bool is_short = rule > 0 && (uint64_t)rule < size;
+    put_parts(fs, file->node, offset, v, count, is_short ? (uint64_t)rule : size);
+    if (fault.flip && fault.flip_at < (is_short ? (uint64_t)rule : size)) {
+        flip_on_disk(file->node, offset, &fault);
+    }
+    return is_short ? SPATE_ENOSPC : (int64_t)size;
 }
 
 static int64_t disk_write(struct io_fs *fs, struct io_file *file, uint64_t offset,
                           const struct iovec *v, int count)
 {
-    struct io_sim_disk_state *disk = disk_of(fs);
-    struct io_sim_node *node = file->node;
-    uint64_t size = parts_bytes(v, count), done = 0;
-    int64_t rc = write_check(fs, file, offset, size);
-    if (rc < 0 || size == 0) {
-        note(fs, IO_SIM_DISK_WRITE, size, rc, 0);
-        return rc;
-    }
-    uint64_t pages_before = node->pages.count;
-    for (int i = 0; i < count; i++) {
-        io_sim_pages_write(&node->pages, offset + done, v[i].iov_base, v[i].iov_len);
-        done += v[i].iov_len;
-    }
-    disk->tree.used_pages += node->pages.count - pages_before;
-    node->length = node->length > offset + done ? node->length : offset + done;
-    node->modified_ns = node->changed_ns = wall_of(fs);
-    charge_bytes(fs, done);
-    note(fs, IO_SIM_DISK_WRITE, size, (int64_t)done, io_sim_log_parts(v, count, done));
-    return (int64_t)done;
+    uint64_t size = parts_bytes(v, count);
+    int64_t n = write_parts(fs, file, offset, v, count, size);
+    io_sim_disk_note(fs, IO_SIM_DISK_WRITE, size, n,
+                     n > 0 && !file->is_opaque ? io_sim_log_parts(v, count, (uint64_t)n) : 0);
+    return n;
+}
+
+/* Pages that could not be stored are no longer dirty, and gone: no later sync stores them. */
+static void lose_pages(struct io_sim_disk_state *disk, struct io_sim_node *node)
+{
+    io_sim_pages_fail_sync(&node->pages, &disk->dice);
+    io_sim_tree_count(disk->tree, node);
 }
 
 static int disk_sync(struct io_fs *fs, struct io_file *file)
 {
-    int64_t rule = ask_rule(fs, IO_SIM_DISK_SYNC, file->node, NULL, 0, 0);
-    if (!view_of(fs)->outside) {
-        disk_of(fs)->job_ns += disk_of(fs)->settings.sync_ns;
+    struct io_sim_disk_state *disk = disk_of(fs);
+    int rc = io_sim_disk_ask(fs, IO_SIM_DISK_SYNC, file, NULL, 0);
+    if (!io_sim_view(fs)->outside && !disk->dead) {
+        disk->job_ns += disk->settings.sync_ns;
     }
-    return noted(fs, IO_SIM_DISK_SYNC, NULL, rule < 0 ? (int)rule : 0);
+    if (file->node && file->node->type == IO_TYPE_DIRECTORY) {
+        if (rc == 0) {
+            io_sim_journal_sync(disk->tree, file->node);
+        }
+    } else if (file->node && rc == 0) {
+        io_sim_pages_sync(&file->node->pages);
+        file->node->synced_ns = file->node->modified_ns;
+    } else if (file->node) {
+        lose_pages(disk, file->node);
+    }
+    return io_sim_disk_noted(fs, IO_SIM_DISK_SYNC, NULL, rc);
+}
+
+static int allocate(struct io_fs *fs, struct io_sim_node *node, uint64_t length,
+                    enum io_allocate how)
+{
+    struct io_sim_disk_state *disk = disk_of(fs);
+    if (length > INT64_MAX) {
+        return SPATE_EINVAL;
+    }
+    if (how == IO_ALLOCATE_FULL && length > 0) {
+        uint64_t missing = io_sim_pages_missing(&node->pages, 0, length);
+        if (disk->tree->used_pages + missing > io_sim_disk_pages(disk)) {
+            return SPATE_ENOSPC;
+        }
+        io_sim_pages_reserve(&node->pages, 0, length);
+        io_sim_tree_count(disk->tree, node);
+    }
+    if (length > node->pages.length) {
+        io_sim_pages_set_length(&node->pages, length);
+        touch(fs, node);
+    }
+    return 0;
 }
 
 static int disk_allocate(struct io_fs *fs, struct io_file *file, uint64_t length,
                          enum io_allocate how)
 {
-    struct io_sim_disk_state *disk = disk_of(fs);
-    struct io_sim_node *node = file->node;
-    int64_t rc = ask_rule(fs, IO_SIM_DISK_ALLOCATE, node, NULL, 0, length);
-    if (rc >= 0) {
-        rc = length > INT64_MAX ? SPATE_EINVAL : 0;
-    }
-    if (rc == 0 && how == IO_ALLOCATE_FULL && length > 0) {
-        uint64_t missing = io_sim_pages_missing(&node->pages, 0, length);
-        if (disk->tree.used_pages + missing > capacity_pages(disk)) {
-            rc = SPATE_ENOSPC;
-        } else {
-            io_sim_pages_reserve(&node->pages, 0, length);
-            disk->tree.used_pages += missing;
-        }
-    }
-    if (rc == 0 && length > node->length) {
-        node->length = length;
-        node->modified_ns = node->changed_ns = wall_of(fs);
-    }
-    note(fs, IO_SIM_DISK_ALLOCATE, length, rc, 0);
-    return (int)rc;
+    int rc = io_sim_disk_ask(fs, IO_SIM_DISK_ALLOCATE, file, NULL, length);
+    rc = rc < 0 ? rc : allocate(fs, file->node, length, how);
+    io_sim_disk_note(fs, IO_SIM_DISK_ALLOCATE, length, rc, 0);
+    return rc;
 }
 
 static int disk_truncate(struct io_fs *fs, struct io_file *file, uint64_t length)
 {
-    struct io_sim_node *node = file->node;
-    int64_t rc = ask_rule(fs, IO_SIM_DISK_TRUNCATE, node, NULL, 0, length);
+    int rc = io_sim_disk_ask(fs, IO_SIM_DISK_TRUNCATE, file, NULL, length);
     rc = rc < 0 ? rc : length > INT64_MAX ? SPATE_EINVAL : 0;
     if (rc == 0) {
-        uint64_t before = node->pages.count;
-        if (length < node->length) {
-            io_sim_pages_cut(&node->pages, length);
-        }
-        disk_of(fs)->tree.used_pages -= before - node->pages.count;
-        node->length = length;
-        node->modified_ns = node->changed_ns = wall_of(fs);
+        struct io_sim_node *node = file->node;
+        node->pages.durable_only = io_sim_view(fs)->outside;
+        io_sim_pages_set_length(&node->pages, length);
+        node->pages.durable_only = false;
+        touch(fs, node);
     }
-    note(fs, IO_SIM_DISK_TRUNCATE, length, rc, 0);
-    return (int)rc;
-}
-
-/* ---- names and their properties --------------------------------------------------------------- */
-
-static void describe(const struct io_sim_host *host, const struct io_sim_node *node,
-                     struct io_stat *out)
-{
-    *out = (struct io_stat){
-        .device = host->id,
-        .inode = node->inode,
-        .length = node->type == IO_TYPE_SYMLINK ? strlen(node->target) : node->length,
-        .allocated_bytes = node->pages.count * IO_SIM_PAGE_BYTES,
-        .modified_ns = node->modified_ns,
-        .changed_ns = node->changed_ns,
-    };
-    switch (node->type) {
-    case IO_TYPE_DIRECTORY:
-        out->type = IO_TYPE_DIRECTORY;
-        break;
-    case IO_TYPE_SYMLINK:
-        out->type = IO_TYPE_SYMLINK;
-        break;
-    default:
-        out->type = IO_TYPE_FILE;
-        break;
-    }
-}
-
-static int disk_stat(struct io_fs *fs, struct io_file *file, struct io_stat *out)
-{
-    int64_t rule = ask_rule(fs, IO_SIM_DISK_STAT, file->node, NULL, 0, 0);
-    if (rule >= 0) {
-        describe(view_of(fs)->host, file->node, out);
-    }
-    return noted(fs, IO_SIM_DISK_STAT, NULL, rule < 0 ? (int)rule : 0);
-}
-
-static int disk_stat_at(struct io_fs *fs, struct io_file *dir, const char *name,
-                        struct io_stat *out)
-{
-    int rc = check_name(name);
-    if (rc == 0) {
-        rc = (int)ask_rule(fs, IO_SIM_DISK_STAT, dir->node, name, 0, 0);
-    }
-    if (rc == 0) {
-        const struct io_sim_node *node = io_sim_tree_child(&disk_of(fs)->tree, dir->node, name);
-        if (node) {
-            describe(view_of(fs)->host, node, out);
-        }
-        rc = node ? 0 : SPATE_ENOENT;
-    }
-    return noted(fs, IO_SIM_DISK_STAT, name, rc);
-}
-
-static bool is_below(const struct io_sim_node *node, const struct io_sim_node *dir)
-{
-    for (; node; node = node->parent) {
-        if (node == dir) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What rename(2) says of replacing one by the other. */
-static int may_replace(const struct io_sim_node *from, const struct io_sim_node *to)
-{
-    if (!to) {
-        return 0;
-    }
-    if (from->type == IO_TYPE_DIRECTORY && to->type != IO_TYPE_DIRECTORY) {
-        return SPATE_ENOTDIR;
-    }
-    if (from->type != IO_TYPE_DIRECTORY && to->type == IO_TYPE_DIRECTORY) {
-        return SPATE_EISDIR;
-    }
-    return list_empty(&to->children) ? 0 : SPATE_EEXIST;
-}
-
-static int disk_rename(struct io_fs *fs, struct io_file *dir, const char *from,
-                       struct io_file *to_dir, const char *to)
-{
-    struct io_sim_tree *tree = &disk_of(fs)->tree;
-    int rc = check_name(from);
-    rc = rc < 0 ? rc : check_name(to);
-    if (rc == 0) {
-        rc = (int)ask_rule(fs, IO_SIM_DISK_RENAME, dir->node, from, 0, 0);
-    }
-    if (rc == 0) {
-        struct io_sim_node *node = io_sim_tree_child(tree, dir->node, from);
-        struct io_sim_node *old = io_sim_tree_child(tree, to_dir->node, to);
-        bool to_is_gone = !to_dir->node->parent && to_dir->node != tree->root;
-        rc = !node || to_is_gone            ? SPATE_ENOENT
-             : is_below(to_dir->node, node) ? SPATE_EINVAL
-                                            : may_replace(node, old);
-        if (rc == 0 && node != old) {
-            if (old) {
-                io_sim_tree_remove(tree, old, wall_of(fs));
-            }
-            io_sim_tree_move(tree, node, to_dir->node, to, wall_of(fs));
-        }
-    }
-    return noted(fs, IO_SIM_DISK_RENAME, to, rc);
-}
-
-static int disk_unlink(struct io_fs *fs, struct io_file *dir, const char *name)
-{
-    struct io_sim_tree *tree = &disk_of(fs)->tree;
-    int rc = check_name(name);
-    if (rc == 0) {
-        rc = (int)ask_rule(fs, IO_SIM_DISK_UNLINK, dir->node, name, 0, 0);
-    }
-    if (rc == 0) {
-        struct io_sim_node *node = io_sim_tree_child(tree, dir->node, name);
-        rc = !node ? SPATE_ENOENT : node->type == IO_TYPE_DIRECTORY ? SPATE_EISDIR : 0;
-        if (rc == 0) {
-            io_sim_tree_remove(tree, node, wall_of(fs));
-        }
-    }
-    return noted(fs, IO_SIM_DISK_UNLINK, name, rc);
-}
-
-/* The first child behind cursor. */
-static struct io_sim_node *list_next(struct io_file *dir, uint64_t cursor)
-{
-    struct list *children = &dir->node->children, *link = children->next;
-    if (dir->listed && cursor == dir->listed->place && dir->removals == dir->node->removals) {
-        link = dir->listed->link.next;
-    }
-    while (link != children && list_entry(link, struct io_sim_node, link)->place <= cursor) {
-        link = link->next;
-    }
-    return link == children ? NULL : list_entry(link, struct io_sim_node, link);
-}
-
-static int disk_list(struct io_fs *fs, struct io_file *dir, uint64_t *cursor, char *name,
-                     size_t size)
-{
-    int64_t rule = ask_rule(fs, IO_SIM_DISK_LIST, dir->node, NULL, 0, 0);
-    if (rule < 0) {
-        return noted(fs, IO_SIM_DISK_LIST, NULL, (int)rule);
-    }
-    if (dir->removals != dir->node->removals) {
-        dir->listed = NULL;
-    }
-    struct io_sim_node *next = list_next(dir, *cursor);
-    if (!next) {
-        return noted(fs, IO_SIM_DISK_LIST, NULL, 0);
-    }
-    dir->listed = next;
-    dir->removals = dir->node->removals;
-    *cursor = next->place;
-    if (strlen(next->name) >= size) {
-        return noted(fs, IO_SIM_DISK_LIST, NULL, SPATE_ENAMETOOLONG);
-    }
-    memcpy(name, next->name, strlen(next->name) + 1);
-    return noted(fs, IO_SIM_DISK_LIST, name, 1);
-}
-
-static int disk_space(struct io_fs *fs, struct io_file *dir, uint64_t *free_bytes)
-{
-    const struct io_sim_disk_state *disk = disk_of(fs);
-    uint64_t used = disk->tree.used_pages, all = capacity_pages(disk);
-    int64_t rule = ask_rule(fs, IO_SIM_DISK_SPACE, dir->node, NULL, 0, 0);
-    *free_bytes = used < all ? (all - used) * IO_SIM_PAGE_BYTES : 0;
-    note(fs, IO_SIM_DISK_SPACE, *free_bytes, rule, 0);
-    return rule < 0 ? (int)rule : 0;
-}
-
-static int disk_name_max(struct io_fs *fs, struct io_file *dir)
-{
-    (void)fs;
-    (void)dir;
-    return IO_SIM_NAME_MAX;
-}
-
-static int disk_lock(struct io_fs *fs, struct io_file *file)
-{
-    int64_t rule = ask_rule(fs, IO_SIM_DISK_LOCK, file->node, NULL, 0, 0);
-    int rc = rule < 0                                           ? (int)rule
-             : file->node->locker && file->node->locker != file ? SPATE_ELOCKED
-                                                                : 0;
-    if (rc == 0) {
-        file->node->locker = file;
-    }
-    return noted(fs, IO_SIM_DISK_LOCK, NULL, rc);
-}
-
-static int disk_real_path(struct io_fs *fs, const char *path, char *out, size_t size)
-{
-    return io_sim_tree_real_path(&disk_of(fs)->tree, path, out, size);
+    io_sim_disk_note(fs, IO_SIM_DISK_TRUNCATE, length, rc, 0);
+    return rc;
 }
 
 static const struct io_fs_driver disk_driver = {
@@ -532,15 +486,15 @@ static const struct io_fs_driver disk_driver = {
     .sync = disk_sync,
     .allocate = disk_allocate,
     .truncate = disk_truncate,
-    .stat = disk_stat,
-    .stat_at = disk_stat_at,
-    .rename = disk_rename,
-    .unlink = disk_unlink,
-    .list = disk_list,
-    .space = disk_space,
-    .name_max = disk_name_max,
-    .lock = disk_lock,
-    .real_path = disk_real_path,
+    .stat = io_sim_disk_stat,
+    .stat_at = io_sim_disk_stat_at,
+    .rename = io_sim_disk_rename,
+    .unlink = io_sim_disk_unlink,
+    .list = io_sim_disk_list,
+    .space = io_sim_disk_space,
+    .name_max = io_sim_disk_name_max,
+    .lock = io_sim_disk_lock,
+    .real_path = io_sim_disk_real_path,
 };
 
 /* ---- the disk --------------------------------------------------------------------------------- */
@@ -555,30 +509,31 @@ struct io_sim_disk io_sim_disk_default(void)
     };
 }
 
-void io_sim_set_disk(struct io *io, const struct io_sim_disk *settings)
-{
-    io_sim_host_of(io)->disk.settings = *settings;
-}
-
-void io_sim_set_disk_rule(struct io *io, io_sim_disk_rule *rule, void *user)
-{
-    io_sim_host_of(io)->disk.rule = rule;
-    io_sim_host_of(io)->disk.rule_user = user;
-}
-
-struct io_fs *io_sim_fs(struct io *io)
-{
-    return &io_sim_host_of(io)->disk.outside.fs;
-}
-
 void io_sim_disk_init(struct io_sim_disk_state *disk, struct io_sim_host *host)
 {
+    struct io_sim_disks *disks = &host->sim->disks;
     disk->settings = io_sim_disk_default();
-    disk->inside = (struct io_sim_fs){.fs = {.driver = &disk_driver}, .host = host};
+    disk->inside = (struct io_sim_fs){
+        .fs = {.driver = &disk_driver, .sqlite_vfs = io_sim_sqlite_name(disks->sqlite)},
+        .host = host};
     disk->outside = disk->inside;
+    disk->outside.fs.sqlite_vfs = NULL;
     disk->outside.outside = true;
+    disk->crash_at = disk->fail_at = UINT64_MAX;
+    dice_init(&disk->dice, host->entropy.state ^ UINT64_C(0x6469736b));
     list_init(&disk->files);
-    io_sim_tree_init(&disk->tree, host->sim->seed);
+    disk->tree = io_sim_take(sizeof *disk->tree);
+    io_sim_tree_init(disk->tree, &disks->payloads, host->sim->seed);
+}
+
+static void tree_free(struct io_sim_disk_state *disk)
+{
+    if (disk->tree) {
+        io_sim_journal_settle(disk->tree);
+        io_sim_tree_deinit(disk->tree);
+        free(disk->tree);
+        disk->tree = NULL;
+    }
 }
 
 void io_sim_disk_deinit(struct io_sim_disk_state *disk)
@@ -587,76 +542,70 @@ void io_sim_disk_deinit(struct io_sim_disk_state *disk)
     while ((link = list_first(&disk->files))) {
         disk_close(&disk->outside.fs, list_entry(link, struct io_file, link));
     }
-    io_sim_tree_deinit(&disk->tree);
+    tree_free(disk);
+    free(disk->mount_path);
 }
 
-/* ---- from outside ----------------------------------------------------------------------------- */
-
-/* Opens a file below directories that are made when missing. */
-static int open_deep(struct io *io, const char *path, struct io_file **out)
+void io_sim_disk_kill(struct io_sim_disk_state *disk)
 {
-    struct io_fs *fs = io_sim_fs(io);
-    char name[IO_SIM_NAME_MAX + 1];
-    struct io_sim_node *dir;
-    *out = NULL;
-    int rc = io_sim_tree_parent(&disk_of(fs)->tree, path, true, wall_of(fs), &dir, name);
-    if (rc == 0) {
-        rc = check_name(name);
+    disk->dead = true;
+    list_for_each (link, &disk->files) {
+        struct io_file *file = list_entry(link, struct io_file, link);
+        struct io_sim_node *node = file->node;
+        file->node = NULL;
+        node->locker = NULL;
+        node->sqlite = (struct io_sim_sqlite_locks){0};
+        io_sim_tree_release(disk->tree, node);
     }
-    return rc < 0 ? rc
-                  : open_child(fs, dir, name,
-                               IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_FOLLOW, out);
 }
 
-int io_sim_file_write(struct io *io, const char *path, struct span bytes)
+static void lose_bytes(struct io_sim_disk_state *disk)
 {
-    struct io_fs *fs = io_sim_fs(io);
-    struct iovec v = {(void *)(uintptr_t)bytes.bytes, bytes.size};
-    struct io_file *file;
-    int rc = open_deep(io, path, &file);
-    if (rc == 0) {
-        rc = disk_truncate(fs, file, 0);
-        int64_t n = disk_write(fs, file, 0, &v, 1);
-        rc = n < 0 ? (int)n : rc;
-        disk_close(fs, file);
+    uint32_t style = dice_below(&disk->dice, IO_SIM_LOSE_KINDS);
+    bool alike = dice_below(&disk->dice, 2) == 0; /* all files, or each as it happens */
+    struct io_sim_node *node = disk->tree->root;
+    for (; node; node = io_sim_tree_next(disk->tree, node)) {
+        style = alike ? style : dice_below(&disk->dice, IO_SIM_LOSE_KINDS);
+        if (!io_sim_pages_are_durable(&node->pages)) {
+            io_sim_pages_crash(&node->pages, (enum io_sim_loss)style, &disk->dice);
+            if (dice_below(&disk->dice, 2)) {
+                node->modified_ns = node->synced_ns;
+            }
+        }
+        io_sim_tree_count(disk->tree, node);
     }
-    return rc;
 }
 
-int io_sim_file_read(struct io *io, const char *path, uint8_t **out, size_t *size)
+void io_sim_disk_lose(struct io_sim_disk_state *disk)
 {
-    struct io_fs *fs = io_sim_fs(io);
-    struct io_file *file;
-    *out = NULL;
-    *size = 0;
-    int rc = disk_open_path(fs, path, IO_OPEN_READ, &file);
-    if (rc < 0) {
-        return rc;
-    }
-    *size = (size_t)file->node->length;
-    *out = malloc(*size > 0 ? *size : 1);
-    ASSERT(*out);
-    struct iovec v = {*out, *size};
-    int64_t n = disk_read(fs, file, 0, &v, 1);
-    disk_close(fs, file);
-    return n < 0 ? (int)n : 0;
+    const struct io_sim_host *host = disk->inside.host;
+    uint32_t style = dice_below(&disk->dice, IO_SIM_NAMES_LOSE_KINDS);
+    io_sim_journal_crash(disk->tree, (enum io_sim_names_loss)style, &disk->dice,
+                         host->sim->now_ns + host->wall_offset_ns);
+    lose_bytes(disk);
 }
 
-int io_sim_symlink(struct io *io, const char *path, const char *target)
+void io_sim_disk_take_over(struct io_sim_disk_state *disk, struct io_sim_disk_state *from)
 {
-    struct io_fs *fs = io_sim_fs(io);
-    struct io_sim_tree *tree = &disk_of(fs)->tree;
-    char name[IO_SIM_NAME_MAX + 1];
-    struct io_sim_node *dir;
-    int rc = io_sim_tree_parent(tree, path, true, wall_of(fs), &dir, name);
-    rc = rc < 0 ? rc : check_name(name);
-    if (rc == 0 && io_sim_tree_child(tree, dir, name)) {
-        rc = SPATE_EEXIST;
-    }
-    if (rc == 0) {
-        struct io_sim_node *node = io_sim_tree_add(tree, dir, name, IO_TYPE_SYMLINK, wall_of(fs));
-        node->target = io_sim_take(strlen(target) + 1);
-        memcpy(node->target, target, strlen(target));
-    }
-    return rc;
+    ASSERT(from->dead && from->tree);
+    tree_free(disk);
+    disk->tree = from->tree;
+    from->tree = NULL;
+    disk->settings = from->settings;
+    disk->dice = from->dice;
+    disk->rule = from->rule;
+    disk->rule_user = from->rule_user;
+    disk->mount = from->mount;
+    disk->mount_path = from->mount_path;
+    from->mount_path = NULL;
+}
+
+void io_sim_disks_init(struct io_sim_disks *disks, struct io_sim *sim)
+{
+    disks->sqlite = io_sim_sqlite_create(sim);
+}
+
+void io_sim_disks_deinit(struct io_sim_disks *disks)
+{
+    io_sim_sqlite_end(disks->sqlite);
 }

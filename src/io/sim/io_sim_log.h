@@ -41,7 +41,8 @@
     X(DISK_LIST, "disk-list")                                                                      \
     X(DISK_SPACE, "disk-space")                                                                    \
     X(DISK_LOCK, "disk-lock")                                                                      \
-    X(HOST, "host")
+    X(HOST, "host")                                                                                \
+    X(CRASH, "crash")
 
 enum io_sim_log_kind {
 #define IO_SIM_LOG_ENUM(name, text) IO_SIM_LOG_##name,

@@ -149,6 +149,15 @@ int io_sim_socket_take_port(struct io_socket *s)
     return 0;
 }
 
+void io_sim_socket_give_port(struct io_socket *s)
+{
+    if (s->bound) {
+        struct io_sim_port key = port_key(s->host, s->type, &s->local, false);
+        map_remove(&s->host->sim->ports, &key);
+        s->bound = false;
+    }
+}
+
 bool io_sim_socket_leads(const struct io_socket *s, const struct io_sim_host *to)
 {
     return s->host == to ? !s->interface_only : !s->loopback_only;
@@ -231,10 +240,7 @@ void io_sim_socket_close(struct io_socket *s)
         io_sim_tcp_close(s);
         break;
     }
-    if (s->bound) {
-        struct io_sim_port key = port_key(s->host, s->type, &s->local, false);
-        map_remove(&s->host->sim->ports, &key);
-    }
+    io_sim_socket_give_port(s);
     list_remove(&s->link);
     s->host->socket_count--;
     free(s);

@@ -45,6 +45,8 @@ int io_sim_socket_create(struct io_sim_host *, enum io_sim_socket_type, struct i
 int io_sim_socket_restrict(struct io_socket *, enum addr_family, const struct io_bind *);
 /* Takes local.port, or a free port when it is 0. SPATE_EADDRINUSE. */
 int io_sim_socket_take_port(struct io_socket *);
+/* The port is free again; nothing finds the socket any more. Harmless when it has none. */
+void io_sim_socket_give_port(struct io_socket *);
 /* A port number that nobody listens on. */
 uint16_t io_sim_socket_free_port(struct io_sim_host *, enum io_sim_socket_type, enum addr_family);
 /* Whether the socket's interface leads from this host to that one. */

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "io/path.h"
+#include "io/sim/io_sim_journal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,21 +25,31 @@ static char *copy_text(const char *text)
     return copy;
 }
 
-static struct io_sim_node *node_create(struct io_sim_tree *tree, int type)
+struct io_sim_node *io_sim_tree_make(struct io_sim_tree *tree, int type, int64_t wall_ns)
 {
     struct io_sim_node *node = calloc(1, sizeof *node);
     ASSERT(node);
     list_init(&node->link);
     list_init(&node->children);
     map_init(&node->by_name, sizeof(uint64_t), tree->seed);
+    io_sim_pages_init(&node->pages, tree->payloads);
     node->type = type;
     node->inode = ++tree->next_inode;
+    node->modified_ns = node->changed_ns = node->synced_ns = wall_ns;
     return node;
+}
+
+void io_sim_tree_count(struct io_sim_tree *tree, struct io_sim_node *node)
+{
+    uint64_t pages = node->parent || node->opens > 0 ? node->pages.count : 0;
+    tree->used_pages += pages;
+    tree->used_pages -= node->counted_pages;
+    node->counted_pages = pages;
 }
 
 static void node_destroy(struct io_sim_tree *tree, struct io_sim_node *node)
 {
-    tree->used_pages -= node->pages.count;
+    tree->used_pages -= node->counted_pages;
     list_remove(&node->link);
     io_sim_pages_deinit(&node->pages);
     map_deinit(&node->by_name);
@@ -47,27 +58,37 @@ static void node_destroy(struct io_sim_tree *tree, struct io_sim_node *node)
     free(node);
 }
 
-void io_sim_tree_init(struct io_sim_tree *tree, uint64_t seed)
+/* With all that is below it. */
+static void destroy_all(struct io_sim_tree *tree, struct io_sim_node *top)
 {
-    *tree = (struct io_sim_tree){.seed = {seed, 0x74726565}};
-    list_init(&tree->unnamed);
-    tree->root = node_create(tree, IO_TYPE_DIRECTORY);
-}
-
-void io_sim_tree_deinit(struct io_sim_tree *tree)
-{
-    struct io_sim_node *node = tree->root;
-    ASSERT(list_empty(&tree->unnamed));
-    while (node) {
+    struct io_sim_node *node = top;
+    bool is_top = false;
+    while (!is_top) {
         struct list *child = list_first(&node->children);
         if (child) {
             node = list_entry(child, struct io_sim_node, link);
             continue;
         }
         struct io_sim_node *parent = node->parent;
+        is_top = node == top;
         node_destroy(tree, node);
         node = parent;
     }
+}
+
+void io_sim_tree_init(struct io_sim_tree *tree, const struct io_sim_payloads *payloads,
+                      uint64_t seed)
+{
+    *tree = (struct io_sim_tree){.payloads = payloads, .seed = {seed, 0x74726565}};
+    list_init(&tree->unnamed);
+    list_init(&tree->journal);
+    tree->root = io_sim_tree_make(tree, IO_TYPE_DIRECTORY, 0);
+}
+
+void io_sim_tree_deinit(struct io_sim_tree *tree)
+{
+    ASSERT(list_empty(&tree->unnamed) && list_empty(&tree->journal));
+    destroy_all(tree, tree->root);
 }
 
 struct io_sim_node *io_sim_tree_child(const struct io_sim_tree *tree, const struct io_sim_node *dir,
@@ -78,20 +99,23 @@ struct io_sim_node *io_sim_tree_child(const struct io_sim_tree *tree, const stru
     return child && strcmp(child->name, name) == 0 ? child : NULL;
 }
 
-static void attach(struct io_sim_tree *tree, struct io_sim_node *node, struct io_sim_node *dir,
-                   const char *name, int64_t wall_ns)
+void io_sim_tree_attach(struct io_sim_tree *tree, struct io_sim_node *node, struct io_sim_node *dir,
+                        const char *name, int64_t wall_ns)
 {
     uint64_t key = name_key(tree, name);
-    ASSERT(!map_get(&dir->by_name, &key) && map_put(&dir->by_name, &key, node) == 0);
+    ASSERT(!node->parent && !map_get(&dir->by_name, &key));
+    ASSERT(map_put(&dir->by_name, &key, node) == 0);
+    list_remove(&node->link);
     node->parent = dir;
     node->name = copy_text(name);
     node->place = ++tree->next_place;
     node->changed_ns = wall_ns;
     dir->modified_ns = dir->changed_ns = wall_ns;
     list_push_back(&dir->children, &node->link);
+    io_sim_tree_count(tree, node);
 }
 
-static void detach(struct io_sim_tree *tree, struct io_sim_node *node, int64_t wall_ns)
+void io_sim_tree_detach(struct io_sim_tree *tree, struct io_sim_node *node, int64_t wall_ns)
 {
     uint64_t key = name_key(tree, node->name);
     map_remove(&node->parent->by_name, &key);
@@ -102,39 +126,42 @@ static void detach(struct io_sim_tree *tree, struct io_sim_node *node, int64_t w
     free(node->name);
     node->name = NULL;
     list_remove(&node->link);
-}
-
-struct io_sim_node *io_sim_tree_add(struct io_sim_tree *tree, struct io_sim_node *dir,
-                                    const char *name, int type, int64_t wall_ns)
-{
-    struct io_sim_node *node = node_create(tree, type);
-    node->modified_ns = wall_ns;
-    attach(tree, node, dir, name, wall_ns);
-    return node;
-}
-
-void io_sim_tree_remove(struct io_sim_tree *tree, struct io_sim_node *node, int64_t wall_ns)
-{
-    detach(tree, node, wall_ns);
     list_push_back(&tree->unnamed, &node->link);
-    if (node->opens == 0) {
-        node_destroy(tree, node);
-    }
+    io_sim_tree_count(tree, node);
 }
 
-void io_sim_tree_move(struct io_sim_tree *tree, struct io_sim_node *node, struct io_sim_node *dir,
-                      const char *name, int64_t wall_ns)
+void io_sim_tree_drop(struct io_sim_tree *tree, struct io_sim_node *node)
 {
-    detach(tree, node, wall_ns);
-    attach(tree, node, dir, name, wall_ns);
+    if (!node->parent && node != tree->root && node->opens == 0 && node->journaled == 0) {
+        destroy_all(tree, node);
+    }
 }
 
 void io_sim_tree_release(struct io_sim_tree *tree, struct io_sim_node *node)
 {
     node->opens--;
-    if (node->opens == 0 && !node->parent && node != tree->root) {
-        node_destroy(tree, node);
+    io_sim_tree_count(tree, node);
+    io_sim_tree_drop(tree, node);
+}
+
+struct io_sim_node *io_sim_tree_next(const struct io_sim_tree *tree, struct io_sim_node *node)
+{
+    struct list *child = list_first(&node->children);
+    if (child) {
+        return list_entry(child, struct io_sim_node, link);
     }
+    while (node != tree->root && node->link.next == &node->parent->children) {
+        node = node->parent;
+    }
+    return node == tree->root ? NULL : list_entry(node->link.next, struct io_sim_node, link);
+}
+
+bool io_sim_tree_is_below(const struct io_sim_node *node, const struct io_sim_node *dir)
+{
+    while (node && node != dir) {
+        node = node->parent;
+    }
+    return node != NULL;
 }
 
 /* ---- paths ------------------------------------------------------------------------------------ */
@@ -209,7 +236,7 @@ int io_sim_tree_parent(struct io_sim_tree *tree, const char *path, bool make, in
             struct io_sim_node *below;
             rc = io_sim_tree_follow(tree, at, name, &below);
             if (rc == SPATE_ENOENT && make && !io_sim_tree_child(tree, at, name)) {
-                below = io_sim_tree_add(tree, at, name, IO_TYPE_DIRECTORY, wall_ns);
+                below = io_sim_journal_add(tree, at, name, IO_TYPE_DIRECTORY, wall_ns);
                 rc = 0;
             }
             if (rc == 0 && below->type != IO_TYPE_DIRECTORY) {

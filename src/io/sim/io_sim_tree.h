@@ -1,4 +1,5 @@
-/* The names of a simulated disk: a tree of directories, files and symbolic links. */
+/* The names of a simulated disk: a tree of directories, files and symbolic links. What has changed in it
+ * since a directory was synced is in io_sim_journal. */
 #ifndef IO_SIM_IO_SIM_TREE_H
 #define IO_SIM_IO_SIM_TREE_H
 
@@ -9,44 +10,66 @@
 
 enum { IO_SIM_NAME_MAX = 255, IO_SIM_PATH_MAX = 4096 };
 
+/* SQLite's locks on a file; who holds one is an address of its own. */
+struct io_sim_sqlite_locks {
+    uint32_t shared;
+    const void *reserved, *pending, *exclusive; /* NULL: nobody */
+};
+
 struct io_sim_node {
     struct list link;           /* of the parent's children, or of io_sim_tree.unnamed */
-    struct io_sim_node *parent; /* NULL: the root, or unlinked */
+    struct io_sim_node *parent; /* NULL: the root, or without a name */
     uint64_t inode;
-    uint64_t place;  /* grows along the children; what a listing remembers */
-    int type;        /* IO_TYPE_... */
-    char *name;      /* owned */
-    char *target;    /* owned; of a symbolic link */
-    uint64_t length; /* bytes */
+    uint64_t place; /* grows along the children; what a listing remembers */
+    int type;       /* IO_TYPE_... */
+    char *name;     /* owned */
+    char *target;   /* owned; of a symbolic link */
     struct io_sim_pages pages;
     int64_t modified_ns, changed_ns;
+    int64_t synced_ns; /* modified_ns as the disk has it */
     uint32_t opens;
-    struct io_file *locker; /* NULL: nobody */
-    struct list children;   /* in the order they came */
-    struct map by_name;     /* hash of the name -> child */
-    uint64_t removals;      /* of children */
+    uint64_t counted_pages;          /* of them, in used_pages of the tree */
+    uint32_t journaled;              /* entries of the journal that mean it */
+    uint64_t stamp, directory_stamp; /* the journal's */
+    struct io_file *locker;          /* NULL: nobody */
+    struct io_sim_sqlite_locks sqlite;
+    struct list children; /* in the order they came */
+    struct map by_name;   /* hash of the name -> child */
+    uint64_t removals;    /* of children */
 };
 
 struct io_sim_tree {
     struct io_sim_node *root;
-    struct list unnamed; /* of io_sim_node.link: unlinked and still open */
+    struct list unnamed; /* of io_sim_node.link: without a name, but open or in the journal */
+    struct list journal; /* of io_sim_entry.link: what the disk may not have, oldest first */
+    uint32_t journal_count;
+    uint64_t stamp;
+    const struct io_sim_payloads *payloads; /* of the world */
     uint64_t used_pages;
     uint64_t next_inode, next_place;
     uint64_t seed[2];
 };
 
-void io_sim_tree_init(struct io_sim_tree *, uint64_t seed);
+void io_sim_tree_init(struct io_sim_tree *, const struct io_sim_payloads *, uint64_t seed);
 void io_sim_tree_deinit(struct io_sim_tree *);
 
 struct io_sim_node *io_sim_tree_child(const struct io_sim_tree *, const struct io_sim_node *dir,
                                       const char *name);
-struct io_sim_node *io_sim_tree_add(struct io_sim_tree *, struct io_sim_node *dir, const char *name,
-                                    int type, int64_t wall_ns);
-/* The name goes; the node as well unless it is open. */
-void io_sim_tree_remove(struct io_sim_tree *, struct io_sim_node *, int64_t wall_ns);
-/* Gives it another name, where none of that name may be. */
-void io_sim_tree_move(struct io_sim_tree *, struct io_sim_node *, struct io_sim_node *dir,
-                      const char *name, int64_t wall_ns);
+/* A node without a name. */
+struct io_sim_node *io_sim_tree_make(struct io_sim_tree *, int type, int64_t wall_ns);
+/* Gives a name to a node that has none; none of that name may be there. */
+void io_sim_tree_attach(struct io_sim_tree *, struct io_sim_node *, struct io_sim_node *dir,
+                        const char *name, int64_t wall_ns);
+/* The name goes; the node stays until io_sim_tree_drop(). */
+void io_sim_tree_detach(struct io_sim_tree *, struct io_sim_node *, int64_t wall_ns);
+/* Frees a node that has no name and that nobody needs, with all that is below it. */
+void io_sim_tree_drop(struct io_sim_tree *, struct io_sim_node *);
+/* The node after this one of all that have a name, directories before what is in them; NULL: none is left. */
+struct io_sim_node *io_sim_tree_next(const struct io_sim_tree *, struct io_sim_node *);
+/* Whether node is dir, or below it. */
+bool io_sim_tree_is_below(const struct io_sim_node *node, const struct io_sim_node *dir);
+/* Its pages count as used while it has a name or is open. To be called when they have changed. */
+void io_sim_tree_count(struct io_sim_tree *, struct io_sim_node *);
 /* One user less; frees a node that has no name either. */
 void io_sim_tree_release(struct io_sim_tree *, struct io_sim_node *);
 

@@ -43,7 +43,9 @@ static void lane_fire(struct io_sim_event *event)
     lane->begun = true;
     op->kind = IO_SIM_OP_WORK_BEGUN;
     host->disk.job_ns = 0;
+    host->sim->disks.working = host;
     op->status = op->run(op, &host->disk.inside.fs);
+    host->sim->disks.working = NULL;
     int64_t cost_ns = host->disk.job_ns;
     if (host->compute_bytes_per_s > 0) {
         cost_ns += (int64_t)(op->work_bytes * ns_per_s / host->compute_bytes_per_s);
@@ -116,6 +118,14 @@ void io_sim_set_lanes(struct io *io, enum io_pool which, uint32_t lanes)
 void io_sim_set_compute(struct io *io, uint64_t bytes_per_s)
 {
     io_sim_host_of(io)->compute_bytes_per_s = bytes_per_s;
+}
+
+void io_sim_work_take_over(struct io_sim_host *host, const struct io_sim_host *from)
+{
+    host->compute_bytes_per_s = from->compute_bytes_per_s;
+    for (int i = 0; i < IO_POOL_COUNT; i++) {
+        set_lanes(&host->pools[i], from->pools[i].lane_count);
+    }
 }
 
 void io_sim_work_init(struct io_sim_host *host)

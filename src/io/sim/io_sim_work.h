@@ -13,6 +13,8 @@ struct io_sim_lane {
 
 void io_sim_work_init(struct io_sim_host *);
 void io_sim_work_deinit(struct io_sim_host *);
+/* As many lanes as another host, and as fast. */
+void io_sim_work_take_over(struct io_sim_host *, const struct io_sim_host *from);
 void io_sim_work_submit(struct io_sim_host *, enum io_pool, struct io_op *);
 /* Takes back what has not begun. */
 void io_sim_work_cancel(struct io_sim_host *, struct io_op *);

@@ -376,6 +376,7 @@ struct io_sim *io_sim_create(uint64_t seed)
     list_init(&sim->conns);
     list_init(&sim->packets);
     list_init(&sim->spare_segments);
+    io_sim_disks_init(&sim->disks, sim);
     map_init(&sim->addresses, sizeof(struct addr), keys);
     map_init(&sim->ports, sizeof(struct io_sim_port), keys);
     map_init(&sim->names, sizeof(uint64_t), keys);
@@ -403,6 +404,7 @@ void io_sim_destroy(struct io_sim *sim)
         host_destroy(list_entry(link, struct io_sim_host, link));
     }
     io_sim_queue_deinit(&sim->events);
+    io_sim_disks_deinit(&sim->disks);
     io_sim_names_deinit(sim);
     map_deinit(&sim->addresses);
     map_deinit(&sim->ports);

@@ -42,6 +42,7 @@ struct io_sim {
     struct list conns;          /* of io_sim_conn.link */
     struct list packets;        /* of io_sim_packet.all: datagrams on their way */
     struct list spare_segments; /* of io_sim_segment.link */
+    struct io_sim_disks disks;  /* what the disks of all hosts share */
     size_t active;              /* operations submitted and not yet delivered, of all hosts */
     struct io_sim_log log;
     bool ending; /* submissions complete with SPATE_ECANCELED */
@@ -97,6 +98,8 @@ struct io_sim_host {
     struct io_sim_pool pools[IO_POOL_COUNT];
     uint64_t compute_bytes_per_s;
     struct io_sim_disk_state disk;
+
+    struct io_driver ghost; /* its port after a crash */
 
     struct list requests; /* of io_sim_request.link: HTTP */
     struct list origins;  /* of io_sim_origin.link */
