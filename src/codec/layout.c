@@ -22,6 +22,7 @@ int layout_init(struct layout *l, const struct metainfo *m)
                                                           .length = file->length,
                                                           .file = i,
                                                           .pad = file->flags & METAINFO_FILE_PAD};
+            l->has_padding = l->has_padding || file->flags & METAINFO_FILE_PAD;
         }
     }
     l->files = files;
@@ -70,6 +71,64 @@ size_t layout_extents(const struct layout *l, uint64_t offset, uint64_t length, 
         length -= here;
     }
     return count;
+}
+
+static uint64_t file_end(const struct layout_file *file)
+{
+    return file->offset + file->length;
+}
+
+uint32_t layout_padding(const struct layout *l, uint32_t piece)
+{
+    uint64_t at = layout_piece_offset(l, piece), end = at + layout_piece_length(l, piece);
+    uint32_t bytes = 0;
+    if (!l->has_padding) {
+        return 0;
+    }
+    for (uint32_t i = layout_find(l, at); at < end; i++) {
+        uint64_t stop = file_end(&l->files[i]) < end ? file_end(&l->files[i]) : end;
+        bytes += l->files[i].pad ? (uint32_t)(stop - at) : 0;
+        at = stop;
+    }
+    return bytes;
+}
+
+struct padding padding_begin(const struct layout *l, uint32_t piece)
+{
+    uint64_t from = layout_piece_offset(l, piece);
+    struct padding p = {.layout = l, .from = from, .at = from, .end = from};
+    if (l->has_padding && !layout_is_padding(l, piece)) {
+        p.end += layout_piece_length(l, piece);
+        p.file = layout_find(l, from);
+    }
+    return p;
+}
+
+/* To the first block that begins at an offset or behind it. */
+static void padding_go(struct padding *p, uint64_t offset)
+{
+    const struct layout_file *files = p->layout->files;
+    p->at = p->from + (offset - p->from + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+    while (p->at < p->end && file_end(&files[p->file]) <= p->at) {
+        p->file++;
+    }
+}
+
+uint32_t padding_next(struct padding *p)
+{
+    const struct layout_file *files = p->layout->files;
+    while (p->at < p->end) {
+        uint64_t at = p->at, stop = at + BLOCK_BYTES < p->end ? at + BLOCK_BYTES : p->end;
+        while (files[p->file].pad && file_end(&files[p->file]) < stop) {
+            p->file++;
+        }
+        if (files[p->file].pad) {
+            padding_go(p, stop);
+            return (uint32_t)((at - p->from) / BLOCK_BYTES);
+        }
+        padding_go(p, file_end(&files[p->file]));
+    }
+    return PADDING_NONE;
 }
 
 bool layout_file_pieces(const struct layout *l, uint32_t file, uint32_t *first, uint32_t *last)

@@ -55,6 +55,19 @@ static struct frame *find(const struct assembly *a, uint32_t piece)
     return map_get(&a->frames, &piece);
 }
 
+/* True when it was not there before. */
+static bool have_on_disk(struct frame *f, uint32_t block)
+{
+    struct chunk *c = &f->chunks[block / CHUNK_BLOCKS];
+    uint16_t bit = (uint16_t)(1u << (block % CHUNK_BLOCKS));
+    if (c->disk & bit) {
+        return false;
+    }
+    c->disk |= bit;
+    f->have_blocks++;
+    return true;
+}
+
 static struct frame *create(struct assembly *a, uint32_t piece)
 {
     const struct layout *l = a->settings.layout;
@@ -74,6 +87,10 @@ static struct frame *create(struct assembly *a, uint32_t piece)
     f->expected = a->settings.piece_hashes + (size_t)piece * SHA1_BYTES;
     f->offset = layout_piece_offset(l, piece);
     f->want_digests = a->suspects.bytes && bitset_get(&a->suspects, piece);
+    struct padding padding = padding_begin(l, piece);
+    for (uint32_t i; (i = padding_next(&padding)) != PADDING_NONE;) {
+        f->padding_blocks += have_on_disk(f, i);
+    }
     list_init(&f->event);
     list_push_back(&a->settings.frames->lru, &f->lru);
     sha1_init(&f->sha);
@@ -343,7 +360,8 @@ static struct chunk *chunk_of(struct frame *f, struct block b, uint16_t *bit)
 
 static bool is_empty(const struct frame *f)
 {
-    return f->have_blocks == 0 && f->lent_blocks == 0 && !f->op.active && f->verdict == FRAME_OPEN;
+    return f->have_blocks == f->padding_blocks && f->lent_blocks == 0 && !f->op.active &&
+           f->verdict == FRAME_OPEN;
 }
 
 uint8_t *assembly_slot(struct assembly *a, struct block b)
@@ -469,10 +487,13 @@ int assembly_restore(struct assembly *a, uint32_t piece, const struct bitset *bl
         return SPATE_ENOMEM;
     }
     for (uint32_t i = bitset_next(blocks, 0); i < blocks->count; i = bitset_next(blocks, i + 1)) {
-        f->chunks[i / CHUNK_BLOCKS].disk |= (uint16_t)(1u << (i % CHUNK_BLOCKS));
-        f->have_blocks++;
+        have_on_disk(f, i);
     }
-    advance(f);
+    if (is_empty(f)) {
+        frame_free(f);
+    } else {
+        advance(f);
+    }
     return 0;
 }
 

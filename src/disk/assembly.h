@@ -1,7 +1,7 @@
 /* Pieces in flight: blocks arrive in frames, complete chunks are hashed in order on a worker, a verified
  * piece is written in one gathered write, then its memory is free. Frames of all torrents of a session
  * share one cap; at the cap complete chunks are spilled: written to their final place unverified, read back
- * by the hasher.
+ * by the hasher. A block that is nothing but padding (BEP 47) is there from the start, and has no slot.
  *
  * A slot (the place of one block) is lent to exactly one connection, from assembly_slot() until
  * assembly_received() or assembly_return(). A chunk with a lent slot is not hashed, written, spilled or
@@ -76,7 +76,7 @@ struct assembly_event {
      * and always for FAILED). NULL: none. */
     const uint64_t *block_digests;
     uint32_t block_count;
-    const struct bitset *blocks; /* SPILLED: one bit a block that is on the disk */
+    const struct bitset *blocks; /* SPILLED: one bit a block that is on the disk, or padding */
 };
 /* Drains what happened; pointers live until the next call. */
 bool assembly_next(struct assembly *, struct assembly_event *);

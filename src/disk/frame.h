@@ -14,7 +14,7 @@ struct chunk {
     uint8_t *bytes; /* NULL: no memory */
     uint16_t lent;
     uint16_t memory; /* received, and in bytes */
-    uint16_t disk;   /* written to its final place */
+    uint16_t disk;   /* written to its final place, or padding, which the store reads as zeroes */
     uint16_t spill;  /* being written by the job */
 };
 
@@ -34,7 +34,8 @@ struct frame {
     uint32_t piece;
     uint32_t length; /* bytes */
     uint32_t block_count, chunk_count;
-    uint32_t have_blocks; /* in memory or on the disk */
+    uint32_t have_blocks;    /* in memory or on the disk */
+    uint32_t padding_blocks; /* of these: there from the start (BEP 47) */
     uint32_t lent_blocks;
     uint32_t hashed_chunks; /* from the front, in sha */
     uint64_t memory_bytes;

@@ -254,16 +254,46 @@ static void on_piece_written(struct swarm *s, const struct assembly_event *event
     }
 }
 
+/* Who sent each block of a piece. Padding is nobody's, but its bytes cannot differ from the right
+ * ones: it goes with the first block that was sent, and does not hide that all of those are one
+ * peer's. NULL: no memory. */
+static uint64_t *find_senders(const struct swarm *s, uint32_t piece, uint32_t block_count)
+{
+    uint64_t *senders = calloc(block_count, sizeof *senders);
+    uint32_t sent = 0;
+    for (uint32_t i = 0; senders && i < block_count; i++) {
+        senders[i] = requests_block_sender(&s->requests, piece, i);
+    }
+    struct padding padding = padding_begin(s->settings.layout, piece);
+    for (uint32_t i; (i = padding_next(&padding)) != PADDING_NONE;) {
+        sent += i == sent;
+    }
+    padding = padding_begin(s->settings.layout, piece);
+    for (uint32_t i; senders && (i = padding_next(&padding)) != PADDING_NONE;) {
+        senders[i] = senders[sent];
+    }
+    return senders;
+}
+
+/* What peers sent of a piece: all but the blocks that are padding. */
+static uint32_t sent_bytes(const struct swarm *s, uint32_t piece)
+{
+    const struct layout *l = s->settings.layout;
+    uint32_t bytes = layout_piece_length(l, piece);
+    struct padding padding = padding_begin(l, piece);
+    for (uint32_t i; (i = padding_next(&padding)) != PADDING_NONE;) {
+        bytes -= layout_block_length(l, piece, i);
+    }
+    return bytes;
+}
+
 static void on_piece_failed(struct swarm *s, const struct assembly_event *event)
 {
     uint32_t piece = event->piece;
     uint64_t suspects[REQUEST_EXCLUDED_MAX], guilty = 0;
-    uint64_t *senders = calloc(event->block_count, sizeof *senders);
-    s->totals.failed_bytes += layout_piece_length(s->settings.layout, piece);
+    uint64_t *senders = find_senders(s, piece, event->block_count);
+    s->totals.failed_bytes += sent_bytes(s, piece);
     if (senders) {
-        for (uint32_t i = 0; i < event->block_count; i++) {
-            senders[i] = requests_block_sender(&s->requests, piece, i);
-        }
         guilty =
             parole_on_failed(&s->parole, piece, event->block_digests, senders, event->block_count);
         free(senders);

@@ -5,7 +5,7 @@
  * whose identity, length and time are as recorded; after a crash identity and length decide,
  * durable pieces are believed, and every other piece of a file that is there is hashed again.
  * Without a record everything there is hashed, and a file in which nothing fits the torrent is
- * somebody else's. */
+ * somebody else's. Pieces of nothing but padding are hashed unless the record believes them. */
 #include "engine/torrent.h"
 
 #include "base/limits.h"
@@ -308,7 +308,8 @@ static void on_check_ready(void *user)
             }
             return;
         }
-        t->checked_bytes += layout_piece_length(t->layout, event.piece);
+        t->checked_bytes +=
+            layout_piece_length(t->layout, event.piece) - layout_padding(t->layout, event.piece);
         if (event.good) {
             pieces_on_written(&t->pieces, event.piece);
             t->sync_needed = true;
@@ -326,6 +327,16 @@ static void forget_pieces(struct torrent *t)
     }
 }
 
+/* A piece of nothing but padding (BEP 47) lies in no file: its hash alone says whether it is had. */
+static void doubt_padding(struct torrent *t)
+{
+    for (uint32_t i = 0; t->layout->has_padding && i < t->layout->piece_count; i++) {
+        if (!bitset_get(&t->pieces.have, i) && layout_is_padding(t->layout, i)) {
+            bitset_set(&t->to_check, i);
+        }
+    }
+}
+
 static void check_what_is_in_doubt(struct torrent *t)
 {
     forget_pieces(t);
@@ -338,6 +349,7 @@ static void check_what_is_in_doubt(struct torrent *t)
     } else {
         doubt_what_is_there(t);
     }
+    doubt_padding(t);
     t->checked_bytes = 0;
     if (t->to_check.ones == 0) {
         after_check(t);

@@ -3,7 +3,8 @@
  * Commandments:
  *   - A piece is either the picker's candidate or started, never both.
  *   - A wanted piece with a free block is in the open list, and nothing else is.
- *   - A piece of which nothing is asked or received is not started, unless it failed. */
+ *   - A piece of which nothing is asked or received is not started, unless it failed.
+ *   - A block of padding is that and nothing else for as long as its piece is started. */
 #include "swarm/partials.h"
 
 #include "base/error.h"
@@ -76,6 +77,12 @@ struct partial *partials_start(struct partials *t, uint32_t piece, int *error)
     }
     p->piece = piece;
     p->block_count = p->free_count = blocks;
+    struct padding padding = padding_begin(t->layout, piece);
+    for (uint32_t i; (i = padding_next(&padding)) != PADDING_NONE;) {
+        p->cells[i].state = CELL_PADDING;
+        p->free_count--;
+    }
+    partial_find_free(p);
     p->wanted = picker_is_candidate(t->picker, piece);
     list_init(&p->node);
     picker_want(t->picker, piece, false);
@@ -108,7 +115,7 @@ void partials_reopen(struct partials *t, struct partial *p)
 
 void partials_settle(struct partials *t, struct partial *p)
 {
-    if (p->free_count < p->block_count || p->kept) {
+    if (!partial_is_empty(p) || p->kept) {
         partials_reopen(t, p);
         return;
     }
@@ -120,9 +127,7 @@ void partials_settle(struct partials *t, struct partial *p)
 
 struct block partials_block(const struct partials *t, uint32_t piece, uint32_t index)
 {
-    uint32_t offset = index * BLOCK_BYTES;
-    uint32_t left = layout_piece_length(t->layout, piece) - offset;
-    return (struct block){piece, offset, left < BLOCK_BYTES ? left : BLOCK_BYTES};
+    return (struct block){piece, index * BLOCK_BYTES, layout_block_length(t->layout, piece, index)};
 }
 
 void partial_make_free(struct partial *p, uint32_t index)
@@ -144,22 +149,26 @@ void partial_find_free(struct partial *p)
 static bool partial_is_consistent(const struct partials *t, const struct partial *p)
 {
     uint32_t free_count = 0, asked = 0, received = 0, first_free = p->block_count;
+    struct padding padding = padding_begin(t->layout, p->piece);
+    uint32_t next_padding = padding_next(&padding);
     for (uint32_t i = 0; i < p->block_count; i++) {
         enum cell_state state = p->cells[i].state;
         first_free = state == CELL_FREE && first_free == p->block_count ? i : first_free;
         free_count += state == CELL_FREE;
         asked += state == CELL_ASKED;
         received += state == CELL_RECEIVED;
-        if ((state == CELL_RECEIVED) != bitset_get(&p->received, i)) {
+        if ((state == CELL_RECEIVED) != bitset_get(&p->received, i) ||
+            (state == CELL_PADDING) != (i == next_padding)) {
             return false;
         }
+        next_padding = i == next_padding ? padding_next(&padding) : next_padding;
     }
     return p->block_count == layout_block_count(t->layout, p->piece) &&
            free_count == p->free_count && asked == p->asked_count && received == p->received.ones &&
            first_free == p->first_free &&
            list_linked(&p->node) == (p->wanted && p->free_count > 0) &&
            !picker_is_candidate(t->picker, p->piece) &&
-           (p->kept || (p->free_count < p->block_count && !p->parole));
+           (p->kept || (!partial_is_empty(p) && !p->parole));
 }
 
 bool partials_is_consistent(const struct partials *t)

@@ -1,5 +1,5 @@
-/* The started pieces of a torrent, block by block: what is free, asked and received. The memory of
- * swarm/requests, which is the only one to use it. */
+/* The started pieces of a torrent, block by block: what is free, asked and received, and what is
+ * padding and never asked (BEP 47). The memory of swarm/requests, which is the only one to use it. */
 #ifndef SWARM_PARTIALS_H
 #define SWARM_PARTIALS_H
 
@@ -13,7 +13,7 @@ enum { PARTIAL_EXCLUDED_MAX = 16 }; /* suspects remembered for a piece on parole
 
 struct request; /* one question to one peer: swarm/requests.c */
 
-enum cell_state { CELL_FREE, CELL_ASKED, CELL_RECEIVED };
+enum cell_state { CELL_FREE, CELL_ASKED, CELL_RECEIVED, CELL_PADDING };
 
 struct cell {
     union {
@@ -57,8 +57,8 @@ void partials_deinit(struct partials *);
 
 /* NULL when it is not started, or no piece at all. */
 struct partial *partials_get(const struct partials *, uint32_t piece);
-/* The piece leaves the picker, all blocks free; call partials_settle once something is asked or received.
- * NULL: *error is SPATE_ENOMEM or SPATE_ELIMIT. */
+/* The piece leaves the picker, all blocks free but for padding; call partials_settle once something
+ * is asked or received. NULL: *error is SPATE_ENOMEM or SPATE_ELIMIT. */
 struct partial *partials_start(struct partials *, uint32_t piece, int *error);
 /* Nothing of it is asked. The picker is not told. */
 void partials_forget(struct partials *, struct partial *);
@@ -68,6 +68,16 @@ void partials_reopen(struct partials *, struct partial *);
 void partials_settle(struct partials *, struct partial *);
 struct block partials_block(const struct partials *, uint32_t piece, uint32_t index);
 
+/* Nothing of it is asked or received. */
+static inline bool partial_is_empty(const struct partial *p)
+{
+    return p->asked_count == 0 && p->received.ones == 0;
+}
+/* Nothing more need be asked for it or come. */
+static inline bool partial_is_complete(const struct partial *p)
+{
+    return p->free_count == 0 && p->asked_count == 0;
+}
 void partial_make_free(struct partial *, uint32_t index);
 /* Its first free block may have been taken: looks for the next. */
 void partial_find_free(struct partial *);

@@ -195,7 +195,7 @@ static bool take(struct requests *r, struct requester *q, struct partial *p, int
                  struct request_choice *out)
 {
     uint32_t index = p->first_free;
-    bool starts = p->free_count == p->block_count;
+    bool starts = partial_is_empty(p);
     if (!ask(r, q, p, index, now_ns)) {
         partials_settle(&r->partials, p);
         return false;
@@ -574,7 +574,7 @@ bool requests_piece_is_started(const struct requests *r, uint32_t piece)
 bool requests_piece_is_complete(const struct requests *r, uint32_t piece)
 {
     const struct partial *p = partials_get(&r->partials, piece);
-    return p && bitset_full(&p->received);
+    return p && partial_is_complete(p);
 }
 
 const struct bitset *requests_partial_blocks(const struct requests *r, uint32_t piece)

@@ -5,7 +5,8 @@
  * choice: the piece this peer works on, the most complete started piece it has, the picker's; then,
  * when no block is left unasked, copies of what the slowest peers owe (the endgame).
  *
- * A block is free, asked of one peer (of two in the endgame), or received. A started piece stays
+ * A block is free, asked of one peer (of two in the endgame), or received; one that is nothing but
+ * padding (BEP 47) is never asked. A started piece stays
  * known until requests_on_piece_done(). Blocks come free again by reject, expiry, release and
  * failure: whoever causes that should afterwards offer work to idle peers. */
 #ifndef SWARM_REQUESTS_H
@@ -127,14 +128,14 @@ void requests_on_piece_failed(struct requests *, uint32_t piece, bool refetch_al
 void requests_on_piece_done(struct requests *, uint32_t piece);
 
 bool requests_piece_is_started(const struct requests *, uint32_t piece);
-/* All its blocks are received; its hash is awaited. */
+/* All its blocks but padding are received; its hash is awaited. */
 bool requests_piece_is_complete(const struct requests *, uint32_t piece);
 /* Which of its blocks are received; NULL when not started. Valid until the next call that changes
  * it. */
 const struct bitset *requests_partial_blocks(const struct requests *, uint32_t piece);
 /* The started pieces: *cursor begins at 0. PICKER_NONE at the end. */
 uint32_t requests_each(const struct requests *, uint32_t *cursor);
-/* key of whoever sent this block; 0: not received, or from the disk. */
+/* key of whoever sent this block; 0: not received, from the disk, or padding. */
 uint64_t requests_block_sender(const struct requests *, uint32_t piece, uint32_t block_index);
 
 /* A piece that failed is asked whole of one peer: sender, or with 0 the first that takes it. Those

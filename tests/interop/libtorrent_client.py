@@ -6,7 +6,8 @@ standard output; it ends when its input does. Runs under the Python that Debian'
     {"do": "add", "torrent": FILE, "directory": DIR, "seed": BOOL, "peers": [[HOST, PORT], ...]}
     {"do": "status"}    -> [{"info_hash", "done", "uploaded", "downloaded", "peers", "error"}, ...]
     {"do": "cpu"}       -> [user, system] seconds so far
-    {"do": "create", "source": PATH, "out": FILE, "flags": N, "piece": BYTES}    -> bytes of padding
+    {"do": "create", "source": PATH, "out": FILE, "flags": N, "piece": BYTES}    -> bytes of padding that share a block
+                                                                                    with bytes of a file
 """
 
 import json
@@ -64,9 +65,22 @@ def create(order):
     lt.set_piece_hashes(made, os.path.dirname(order["source"]))
     with open(order["out"], "wb") as out:
         out.write(lt.bencode(made.generate()))
-    files = lt.torrent_info(order["out"]).files()
-    pads = [i for i in range(files.num_files()) if files.file_flags(i) & lt.file_flags_t.flag_pad_file]
-    return sum(files.file_size(i) for i in pads)
+    return shared_padding(lt.torrent_info(order["out"]).files())
+
+
+def shared_padding(files, block=16384):
+    """Padding in blocks with a byte of a file, which are asked for whole; pieces are multiples of a block."""
+    padding, payload = {}, set()
+    for i in range(files.num_files()):
+        at, end = files.file_offset(i), files.file_offset(i) + files.file_size(i)
+        while at < end:
+            stop = min(end, (at // block + 1) * block)
+            if files.file_flags(i) & lt.file_flags_t.flag_pad_file:
+                padding[at // block] = padding.get(at // block, 0) + stop - at
+            else:
+                payload.add(at // block)
+            at = stop
+    return sum(count for number, count in padding.items() if number in payload)
 
 
 def main():

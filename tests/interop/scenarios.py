@@ -13,7 +13,7 @@ class Work:
     """A torrent and the files it was made of."""
 
     def __init__(self, source, torrent=None, trackers=(), padding=0):
-        """padding: bytes of pad files, which may or may not be asked for (BEP 47)."""
+        """padding: bytes of pad files that share a block with a file; no other is asked for (BEP 47)."""
         self.source, self.parent = source, os.path.dirname(source)
         self.torrent = torrent or create(source, *trackers)
         self.hash = info_hash(self.torrent)
@@ -21,7 +21,8 @@ class Work:
         self.padding = padding
 
     def is_one_copy(self, count, what):
-        """Each byte went over the wire at least once; a counterpart may count a block twice that it sent twice."""
+        """Each byte went over the wire at least once, whole blocks of padding never; a counterpart may count a
+        block twice that it sent twice."""
         check(self.size <= count <= (self.size + self.padding) * 1.02, "%s: %d, not %d" % (what, count, self.size))
 
     def compare(self, directory, **how):
@@ -43,8 +44,7 @@ def spate_gets(client, works, here=HERE, peers=()):
     spate.finish()
     for work in works:
         summary = spate.summary(work.hash)
-        check(work.size <= summary["downloaded_bytes"] <= work.size + work.padding,
-              "bytes that spate received: %d, not %d" % (summary["downloaded_bytes"], work.size))
+        equal(summary["downloaded_bytes"], work.size + work.padding, "bytes that spate received")
         equal(summary["wasted_bytes"], 0, "bytes that spate received twice")
         equal(summary["failed_bytes"], 0, "bytes that spate received and that were wrong")
         wait_until("%s has counted what it sent" % client.name,

@@ -154,6 +154,96 @@ static void offsets_beyond_32_bits_are_right(void **state)
     layout_deinit(&l);
 }
 
+/* Files of some multiples of UNIT bytes, each unit of which is padding or not. */
+enum { UNIT = BLOCK_BYTES / 8, UNITS_MAX = FILES_MAX * 60 };
+
+static void make_padded(struct metainfo *m, struct metainfo_file *files, bool *pad,
+                        struct dice *dice)
+{
+    uint32_t units = 0;
+    *m = (struct metainfo){.files = files, .file_count = 1 + dice_below(dice, FILES_MAX)};
+    for (uint32_t i = 0; i < m->file_count; i++) {
+        uint32_t length = dice_below(dice, 4) ? 1 + dice_below(dice, 59) : i == 0;
+        bool is_pad = dice_below(dice, 2);
+        files[i] = (struct metainfo_file){.offset = (uint64_t)units * UNIT,
+                                          .length = (uint64_t)length * UNIT,
+                                          .flags = is_pad ? METAINFO_FILE_PAD : 0};
+        for (uint32_t u = 0; u < length; u++) {
+            pad[units++] = is_pad;
+        }
+    }
+    m->total_length = (uint64_t)units * UNIT;
+    m->piece_length = (uint32_t)BLOCK_BYTES << dice_below(dice, 5);
+    m->piece_count = (uint32_t)((m->total_length - 1) / m->piece_length + 1);
+}
+
+static uint32_t pad_units(const bool *pad, uint64_t offset, uint32_t length)
+{
+    uint32_t count = 0;
+    for (uint64_t u = offset / UNIT; u < (offset + length) / UNIT; u++) {
+        count += pad[u];
+    }
+    return count;
+}
+
+static void padding_agrees_with_every_byte(void **state)
+{
+    (void)state;
+    struct dice dice;
+    uint32_t blocks = 0, whole_pieces = 0;
+    dice_init(&dice, 12);
+    for (int round = 0; round < 500; round++) {
+        static struct metainfo_file files[FILES_MAX];
+        static bool pad[UNITS_MAX];
+        struct metainfo m;
+        struct layout l;
+        make_padded(&m, files, pad, &dice);
+        assert_int_equal(layout_init(&l, &m), 0);
+        for (uint32_t p = 0; p < l.piece_count; p++) {
+            uint64_t offset = layout_piece_offset(&l, p);
+            uint32_t bytes = UNIT * pad_units(pad, offset, layout_piece_length(&l, p));
+            bool all = bytes == layout_piece_length(&l, p);
+            assert_int_equal(layout_padding(&l, p), bytes);
+            assert_int_equal(layout_is_padding(&l, p), all);
+            whole_pieces += all;
+            struct padding walk = padding_begin(&l, p);
+            for (uint32_t i = 0; i < layout_block_count(&l, p); i++) {
+                uint32_t length = layout_block_length(&l, p, i);
+                if (!all && UNIT * pad_units(pad, offset + i * BLOCK_BYTES, length) == length) {
+                    assert_int_equal(padding_next(&walk), i);
+                    blocks++;
+                }
+            }
+            assert_int_equal(padding_next(&walk), PADDING_NONE);
+            assert_int_equal(padding_next(&walk), PADDING_NONE);
+        }
+        layout_deinit(&l);
+    }
+    assert_true(blocks > 1000 && whole_pieces > 100);
+}
+
+static void a_short_last_block_of_padding_is_found(void **state)
+{
+    (void)state;
+    struct metainfo_file files[2] = {
+        {.length = BLOCK_BYTES + 1},
+        {.offset = BLOCK_BYTES + 1, .length = 2 * BLOCK_BYTES, .flags = METAINFO_FILE_PAD}};
+    struct metainfo m = {.files = files,
+                         .file_count = 2,
+                         .total_length = 3 * BLOCK_BYTES + 1,
+                         .piece_length = 8 * BLOCK_BYTES,
+                         .piece_count = 1};
+    struct layout l;
+    assert_int_equal(layout_init(&l, &m), 0);
+    struct padding walk = padding_begin(&l, 0);
+    assert_int_equal(padding_next(&walk), 2);
+    assert_int_equal(padding_next(&walk), 3);
+    assert_int_equal(padding_next(&walk), PADDING_NONE);
+    assert_int_equal(layout_block_length(&l, 0, 2), BLOCK_BYTES);
+    assert_int_equal(layout_block_length(&l, 0, 3), 1);
+    layout_deinit(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +251,8 @@ int main(void)
         cmocka_unit_test(pieces_cover_the_torrent_and_know_their_files),
         cmocka_unit_test(the_last_piece_and_block_may_be_short),
         cmocka_unit_test(offsets_beyond_32_bits_are_right),
+        cmocka_unit_test(padding_agrees_with_every_byte),
+        cmocka_unit_test(a_short_last_block_of_padding_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

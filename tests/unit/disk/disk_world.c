@@ -366,6 +366,9 @@ void disk_torrent_init(struct disk_torrent *t, const struct disk_file *files, ui
                                 .total_length = total,
                                 .files = placed,
                                 .file_count = n};
+    for (uint32_t i = 0; i < n; i++) {
+        t->layout.has_padding = t->layout.has_padding || placed[i].pad;
+    }
     t->bytes = calloc(1, total);
     for (uint32_t i = 0; i < n; i++) {
         for (uint64_t at = placed[i].offset;

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "crypto/sha.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 enum { KIB = 1024, MIB = 1024 * KIB };
@@ -609,6 +610,190 @@ static void a_piece_restored_whole_is_verified_from_the_disk(void **state)
     bitset_deinit(&blocks);
 }
 
+/* ---- padding (BEP 47) ---- */
+
+/* Of the first piece blocks 3 to 15 and 20 to 31 are padding, 2 and 19 partly; the second is all
+ * padding; the third begins with a chunk of padding and five blocks. */
+static const struct disk_file padded[] = {
+    {"a", 2 * BLOCK_BYTES + 100}, {NULL, 14 * BLOCK_BYTES - 100},
+    {"b", 3 * BLOCK_BYTES + 1},   {NULL, 13 * BLOCK_BYTES - 1 + 512 * KIB + 21 * BLOCK_BYTES},
+    {"c", 10 * BLOCK_BYTES + 7},
+};
+static const uint32_t padded_real[] = {0, 1, 2, 16, 17, 18, 19};
+enum { PADDED_REAL = sizeof padded_real / sizeof *padded_real };
+
+static void expect_padded_files(void)
+{
+    for (uint32_t i = 0; i < 3; i += 2) {
+        char name[16];
+        size_t size;
+        const uint8_t *bytes = disk_torrent_file(&f.t, i, &size);
+        snprintf(name, sizeof name, "save/%s", padded[i].path);
+        disk_world_expect(f.w, name, bytes, size);
+    }
+}
+
+static void padding_is_there_without_being_given(void **state)
+{
+    (void)state;
+    begin(padded, 5, 512 * KIB, 16 * MIB);
+    for (uint32_t i = 0; i < PADDED_REAL; i++) {
+        assert_int_equal(f.written, 0);
+        give(0, padded_real[i]);
+        run();
+    }
+    assert_int_equal(f.written, 1);
+    expect_padded_files();
+    assert_int_equal(f.w->written_bytes, 5 * BLOCK_BYTES + 101);
+    for (uint32_t i = 21; i < layout_block_count(&f.t.layout, 2); i++) {
+        give(2, i);
+    }
+    run();
+    assert_int_equal(f.written, 2);
+    assert_true(bitset_get(&f.have, 2));
+    assert_int_equal(frames_used_bytes(f.frames), 0);
+}
+
+static void a_piece_of_nothing_but_padding_can_be_given(void **state)
+{
+    (void)state;
+    begin(padded, 5, 512 * KIB, 16 * MIB);
+    give_piece(1);
+    run();
+    assert_int_equal(f.written, 1);
+    assert_int_equal(f.w->written_bytes, 0);
+}
+
+static void a_frame_of_padding_alone_holds_nothing(void **state)
+{
+    (void)state;
+    struct bitset blocks;
+    begin(padded, 5, 512 * KIB, 16 * MIB);
+    assert_non_null(assembly_slot(f.assembly, block_of(0, 17)));
+    assembly_return(f.assembly, block_of(0, 17));
+    assert_int_equal(assembly_count(f.assembly), 0);
+    assert_int_equal(bitset_init(&blocks, 32), 0);
+    bitset_set(&blocks, 5);
+    assert_int_equal(assembly_restore(f.assembly, 0, &blocks), 0);
+    assert_int_equal(assembly_count(f.assembly), 0);
+    bitset_deinit(&blocks);
+    assembly_flush(f.assembly);
+    run();
+    assert_int_equal(f.flushed, 1);
+    assert_int_equal(f.spilled, 0);
+}
+
+static void padding_of_a_failed_piece_is_there_again(void **state)
+{
+    (void)state;
+    uint64_t first[32];
+    begin(padded, 5, 512 * KIB, 16 * MIB);
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < PADDED_REAL; i++) {
+            struct block b = block_of(0, padded_real[i]);
+            uint8_t *slot = assembly_slot(f.assembly, b);
+            fill(slot, b);
+            slot[9] = (uint8_t)(slot[9] ^ (round == 0 && padded_real[i] == 17));
+            assembly_received(f.assembly, b);
+        }
+        run();
+        if (round == 0) {
+            assert_int_equal(f.failed, 1);
+            memcpy(first, f.digests, sizeof first);
+            assembly_want_digests(f.assembly, 0);
+        }
+    }
+    assert_int_equal(f.failed, 1);
+    assert_int_equal(f.written, 1);
+    for (uint32_t i = 0; i < 32; i++) {
+        assert_int_equal(f.digests[i] == first[i], i != 17);
+    }
+}
+
+static void spilled_and_restored_pieces_keep_their_padding(void **state)
+{
+    (void)state;
+    struct bitset real;
+    begin(padded, 5, 512 * KIB, 16 * MIB);
+    for (uint32_t i = 0; i < 5; i++) {
+        give(0, padded_real[i]);
+    }
+    assembly_flush(f.assembly);
+    run();
+    assert_int_equal(f.spilled, 1);
+    assert_int_equal(f.blocks.ones, 5 + 32 - PADDED_REAL);
+    assert_int_equal(frames_used_bytes(f.frames), 0);
+    for (int round = 0; round < 2; round++) {
+        assembly_drop(f.assembly, 0);
+        assert_int_equal(assembly_restore(f.assembly, 0, &f.blocks), 0);
+        assert_int_equal(assembly_count(f.assembly), 1);
+        assert_true(assembly_is_consistent(f.assembly));
+        /* The second time from a record that knows nothing of padding. */
+        bitset_empty(&f.blocks);
+        for (uint32_t i = 0; i < 5; i++) {
+            bitset_set(&f.blocks, padded_real[i]);
+        }
+    }
+    give(0, 18);
+    give(0, 19);
+    run();
+    assert_int_equal(f.written, 1);
+    expect_padded_files();
+    /* Everything that is no padding: from the disk, verified at once. */
+    assert_int_equal(bitset_init(&real, 32), 0);
+    for (uint32_t i = 0; i < PADDED_REAL; i++) {
+        bitset_set(&real, padded_real[i]);
+    }
+    bitset_empty(&f.have);
+    assert_int_equal(assembly_restore(f.assembly, 0, &real), 0);
+    run();
+    assert_int_equal(f.written, 2);
+    bitset_deinit(&real);
+}
+
+static void padded_pieces_in_any_order_pass_through_a_small_memory(void **state)
+{
+    (void)state;
+    struct dice dice;
+    /* Each of 40 pieces: 9 blocks, padding for 40, 15 blocks. */
+    static struct disk_file files[120];
+    static char names[120][8];
+    static struct block order[40 * 64];
+    for (uint32_t i = 0; i < 120; i++) {
+        snprintf(names[i], sizeof names[i], "f%u", i);
+        uint32_t blocks = i % 3 == 0 ? 9 : i % 3 == 1 ? 40 : 15;
+        files[i] = (struct disk_file){i % 3 == 1 ? NULL : names[i], blocks * BLOCK_BYTES};
+    }
+    begin(files, 120, MIB, 3 * MIB);
+    dice_init(&dice, 3);
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < 40; p++) {
+        for (uint32_t i = 0; i < 64; i++) {
+            if (i < 9 || i >= 49) {
+                order[n++] = block_of(p, i);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t other = i + dice_below(&dice, n - i < 300 ? n - i : 300);
+        struct block b = order[other];
+        order[other] = order[i];
+        order[i] = b;
+        give_patiently(b.piece, b.offset / BLOCK_BYTES);
+        if (dice_below(&dice, 4) == 0) {
+            disk_world_step(f.w);
+            drain();
+        }
+        assert_true(assembly_is_consistent(f.assembly));
+    }
+    run();
+    assert_int_equal(f.written, 40);
+    assert_int_equal(f.failed, 0);
+    assert_true(f.spilled > 0);
+    assert_true(bitset_full(&f.have));
+    assert_int_equal(f.w->written_bytes, (uint64_t)n * BLOCK_BYTES);
+}
+
 /* ---- a disk that says no ---- */
 
 static void a_full_disk_breaks_the_piece_and_blames_nobody(void **state)
@@ -712,6 +897,12 @@ int main(void)
         T(flushing_waits_for_pieces_under_way),
         T(restored_blocks_are_not_asked_for_again),
         T(a_piece_restored_whole_is_verified_from_the_disk),
+        T(padding_is_there_without_being_given),
+        T(a_piece_of_nothing_but_padding_can_be_given),
+        T(a_frame_of_padding_alone_holds_nothing),
+        T(padding_of_a_failed_piece_is_there_again),
+        T(spilled_and_restored_pieces_keep_their_padding),
+        T(padded_pieces_in_any_order_pass_through_a_small_memory),
         T(a_full_disk_breaks_the_piece_and_blames_nobody),
         T(a_piece_that_breaks_with_lent_slots_goes_when_they_return),
         T(a_dropped_piece_waits_for_its_job),

@@ -17,25 +17,44 @@
 #define S  (1000 * MS)
 
 /* A torrent of `pieces` pieces of 4 blocks, the last of which is 2 blocks, the second short. */
+enum { BLOCKS = 4, LAST_BYTES = BLOCK_BYTES + 100, FILES_MAX = 160 };
+
 struct world {
     struct layout layout;
+    struct layout_file files[FILES_MAX]; /* a block each, where there is padding */
     struct picker picker;
     struct requests requests;
 };
 
-enum { BLOCKS = 4, LAST_BYTES = BLOCK_BYTES + 100 };
-
-static void begin(struct world *w, uint32_t pieces, uint32_t partial_max)
+/* padding: one a block; NULL: there is none. */
+static void begin_padded(struct world *w, uint32_t pieces, uint32_t partial_max,
+                         const bool *padding)
 {
     memset(&w->layout, 0, sizeof w->layout);
     w->layout.piece_length = BLOCKS * BLOCK_BYTES;
     w->layout.piece_count = pieces;
     w->layout.total_length = (uint64_t)(pieces - 1) * BLOCKS * BLOCK_BYTES + LAST_BYTES;
+    for (uint32_t i = 0; padding && i < (pieces - 1) * BLOCKS + 2; i++) {
+        uint64_t left = w->layout.total_length - (uint64_t)i * BLOCK_BYTES;
+        assert_true(i < FILES_MAX);
+        w->files[i] = (struct layout_file){.offset = (uint64_t)i * BLOCK_BYTES,
+                                           .length = left < BLOCK_BYTES ? left : BLOCK_BYTES,
+                                           .file = i,
+                                           .pad = padding[i]};
+        w->layout.has_padding = w->layout.has_padding || padding[i];
+        w->layout.files = w->files;
+        w->layout.file_count = i + 1;
+    }
     assert_int_equal(picker_init(&w->picker, pieces, 5), 0);
     assert_int_equal(requests_init(&w->requests, &w->layout, &w->picker, partial_max), 0);
     for (uint32_t i = 0; i < pieces; i++) {
         requests_want(&w->requests, i, true);
     }
+}
+
+static void begin(struct world *w, uint32_t pieces, uint32_t partial_max)
+{
+    begin_padded(w, pieces, partial_max, NULL);
 }
 
 static void end(struct world *w)
@@ -667,6 +686,119 @@ static void a_piece_that_came_another_way_is_forgotten_with_its_requests(void **
     end(&w);
 }
 
+/* ---- padding (BEP 47) ------------------------------------------------------------------------ */
+
+/* Padding: of the first piece the first and third block, the whole of the second, the end of the
+ * last. */
+static const bool padding_here_and_there[] = {true, false, true, false, true,
+                                              true, true,  true, false, true};
+
+static void padding_is_never_asked(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester a;
+    begin_padded(&w, 3, 3, padding_here_and_there);
+    join(&a, 1);
+    struct request_choice first = next(&w, &a, S), second = next(&w, &a, S);
+    assert_true(first.starts_piece && !second.starts_piece);
+    assert_int_equal(first.block.piece, 0);
+    assert_int_equal(first.block.offset, BLOCK_BYTES);
+    assert_int_equal(second.block.piece, 0);
+    assert_int_equal(second.block.offset, 3 * BLOCK_BYTES);
+    /* what would be zeros if it were wanted at all may be had from peers */
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        struct request_choice choice = next(&w, &a, S);
+        assert_int_equal(choice.block.piece, 1);
+        assert_int_equal(choice.block.offset, i * BLOCK_BYTES);
+    }
+    struct request_choice last = next(&w, &a, S);
+    assert_int_equal(last.block.piece, 2);
+    assert_int_equal(last.block.offset, 0);
+    assert_true(nothing(&w, &a, S));
+    assert_int_equal(deliver(&w, &a, first.block, S), REQUEST_WANTED);
+    assert_false(requests_piece_is_complete(&w.requests, 0));
+    assert_int_equal(deliver(&w, &a, second.block, S), REQUEST_WANTED);
+    assert_true(requests_piece_is_complete(&w.requests, 0));
+    assert_int_equal(deliver(&w, &a, last.block, S), REQUEST_WANTED);
+    assert_true(requests_piece_is_complete(&w.requests, 2));
+    assert_int_equal(requests_block_sender(&w.requests, 0, 0), 0);
+    assert_int_equal(requests_block_sender(&w.requests, 0, 1), 1);
+    const struct block padding = {0, 0, BLOCK_BYTES};
+    assert_int_equal(deliver(&w, &a, padding, S), REQUEST_UNASKED);
+    requests_release(&w.requests, &a);
+    end(&w);
+}
+
+static void a_piece_with_padding_alone_goes_back_to_the_picker(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester a;
+    struct bitset blocks;
+    begin_padded(&w, 3, 3, padding_here_and_there);
+    join(&a, 1);
+    requests_undo(&w.requests, &a, next(&w, &a, S).block);
+    assert_false(requests_piece_is_started(&w.requests, 0));
+    assert_true(picker_is_candidate(&w.picker, 0));
+    assert_int_equal(bitset_init(&blocks, BLOCKS), 0);
+    bitset_set(&blocks, 2);
+    assert_int_equal(requests_restore(&w.requests, 0, &blocks), 0);
+    assert_false(requests_piece_is_started(&w.requests, 0));
+    assert_true(picker_is_candidate(&w.picker, 0));
+    bitset_deinit(&blocks);
+    end(&w);
+}
+
+static void a_record_need_not_know_of_padding(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester a;
+    struct bitset blocks;
+    begin_padded(&w, 3, 3, padding_here_and_there);
+    join(&a, 1);
+    assert_int_equal(bitset_init(&blocks, BLOCKS), 0);
+    bitset_set(&blocks, 3);
+    assert_int_equal(requests_restore(&w.requests, 0, &blocks), 0);
+    assert_true(requests_is_consistent(&w.requests));
+    struct request_choice choice = next(&w, &a, S);
+    assert_int_equal(choice.block.piece, 0);
+    assert_int_equal(choice.block.offset, BLOCK_BYTES);
+    assert_int_equal(deliver(&w, &a, choice.block, S), REQUEST_WANTED);
+    assert_true(requests_piece_is_complete(&w.requests, 0));
+    requests_release(&w.requests, &a);
+    bitset_deinit(&blocks);
+    end(&w);
+}
+
+static void a_failed_piece_keeps_its_padding(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester a;
+    begin_padded(&w, 3, 3, padding_here_and_there);
+    join(&a, 1);
+    for (int attempt = 0; attempt < 3; attempt++) {
+        struct request_choice first = next(&w, &a, S), second = next(&w, &a, S);
+        assert_int_equal(first.block.piece, 0);
+        assert_int_equal(first.block.offset, BLOCK_BYTES);
+        assert_int_equal(second.block.offset, 3 * BLOCK_BYTES);
+        deliver(&w, &a, first.block, S);
+        deliver(&w, &a, second.block, S);
+        assert_true(requests_piece_is_complete(&w.requests, 0));
+        requests_on_piece_failed(&w.requests, 0, attempt == 0);
+        assert_int_equal(requests_piece_is_started(&w.requests, 0), attempt == 0);
+        assert_true(requests_is_consistent(&w.requests));
+        if (attempt == 1) {
+            assert_int_equal(requests_set_parole(&w.requests, 0, 0, NULL, 0), 0);
+            assert_true(requests_is_consistent(&w.requests));
+        }
+    }
+    requests_release(&w.requests, &a);
+    end(&w);
+}
+
 /* ---- any history --------------------------------------------------------------------------------
  */
 
@@ -694,7 +826,7 @@ static void model_forget(struct model_peer *peer, struct block b)
 struct model {
     struct world w;
     struct model_peer peers[PEERS];
-    bool done[PIECES];
+    bool done[PIECES], padding[PIECES * BLOCKS];
     uint32_t done_count, copies, snubs, failures;
     uint64_t keys;
     struct dice dice;
@@ -723,6 +855,7 @@ static void model_ask(struct model *m, struct model_peer *peer)
         }
         assert_int_equal(elsewhere, choice.duplicate);
         assert_false(m->done[choice.block.piece]);
+        assert_false(m->padding[choice.block.piece * BLOCKS + choice.block.offset / BLOCK_BYTES]);
         assert_true(!has || bitset_get(has, choice.block.piece));
         m->copies += choice.duplicate;
         if (dice_below(&m->dice, 30) == 0) {
@@ -739,7 +872,8 @@ static void model_finish(struct model *m, uint32_t piece)
         return;
     }
     if (dice_below(&m->dice, 6) == 0) {
-        uint64_t sender = requests_block_sender(&m->w.requests, piece, 0);
+        uint32_t sent = m->padding[piece * BLOCKS];
+        uint64_t sender = requests_block_sender(&m->w.requests, piece, sent);
         assert_true(sender > 0);
         m->failures++;
         requests_on_piece_failed(&m->w.requests, piece, dice_below(&m->dice, 2));
@@ -862,6 +996,18 @@ static void model_step(struct model *m)
     }
 }
 
+/* Up to three blocks of each piece. */
+static void model_pad(struct model *m)
+{
+    for (uint32_t i = 0; i < PIECES; i++) {
+        bool *padding = m->padding + (size_t)i * BLOCKS;
+        padding[dice_below(&m->dice, 2)] = dice_below(&m->dice, 2);
+        for (uint32_t j = 2; j < BLOCKS; j++) {
+            padding[j] = dice_below(&m->dice, 2);
+        }
+    }
+}
+
 static void any_swarm_finishes_every_piece_once(void **state)
 {
     (void)state;
@@ -872,7 +1018,10 @@ static void any_swarm_finishes_every_piece_once(void **state)
         memset(m, 0, sizeof *m);
         dice_init(&m->dice, seed);
         m->now_ns = S;
-        begin(&m->w, PIECES, seed % 3 ? PIECES : 7);
+        if (seed % 2) {
+            model_pad(m);
+        }
+        begin_padded(&m->w, PIECES, seed % 3 ? PIECES : 7, m->padding);
         int steps = 0;
         while (m->done_count < PIECES) {
             model_step(m);
@@ -926,6 +1075,10 @@ int main(void)
         cmocka_unit_test(restored_blocks_are_not_asked_again),
         cmocka_unit_test(while_choked_only_allowed_pieces_are_asked),
         cmocka_unit_test(a_piece_that_came_another_way_is_forgotten_with_its_requests),
+        cmocka_unit_test(padding_is_never_asked),
+        cmocka_unit_test(a_piece_with_padding_alone_goes_back_to_the_picker),
+        cmocka_unit_test(a_record_need_not_know_of_padding),
+        cmocka_unit_test(a_failed_piece_keeps_its_padding),
         cmocka_unit_test(any_swarm_finishes_every_piece_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
