@@ -17,8 +17,11 @@
 #include "apps/tracker/tracker_main.h"
 #endif
 
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef SPATE_HAS_TRACKER
 /* The tracker parses its own arguments; completions are made from these rows, and a test compares them
@@ -83,8 +86,9 @@ static int refuse(const char *name)
     }
     hint_offer(&hint, "help");
     hint_offer(&hint, "completion");
-    message_error("unknown %s '%s'%s%s%s", name[0] == '-' ? "option" : "command", name, hint.nearest ? "; did you mean '" : "",
-                  hint.nearest ? hint.nearest : "", hint.nearest ? "'?" : "");
+    message_error("unknown %s '%s'%s%s%s", name[0] == '-' ? "option" : "command", name,
+                  hint.nearest ? "; did you mean '" : "", hint.nearest ? hint.nearest : "",
+                  hint.nearest ? "'?" : "");
     fputs("Try 'spate help'.\n", stderr);
     return EXIT_CODE_USAGE;
 }
@@ -140,8 +144,24 @@ static int dispatch(int argc, char **argv)
     return command ? command_run(command, commands, argc - 1, argv + 1) : refuse(name);
 }
 
+/* A number of a standard stream that was closed would be given to the next file or socket, and what is meant for
+ * the stream would end up there. Each gets one that fails as a closed one does. */
+static bool occupy_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!occupy_standard_streams()) {
+        return EXIT_CODE_FAILED;
+    }
     int code = dispatch(argc, argv);
     if (fflush(stdout) != 0 && code == EXIT_CODE_OK) {
         message_error("standard output: cannot be written");

@@ -15,7 +15,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { LISTENERS_MAX = 32, EXIT_WORK = 1, EXIT_USAGE = 2 };
+enum { LISTENERS_MAX = 32 };
+/* Of the one table of exit codes, `spate help exit-codes`. */
+enum { EXIT_WORK = 1, EXIT_USAGE = 2, EXIT_NETWORK = 5 };
 
 static const char usage[] =
     "Usage: spate tracker [--udp HOST:PORT]... [--http HOST:PORT]...\n"
@@ -296,11 +298,14 @@ static void print_summary(const struct program *p)
 static int serve(struct program *p)
 {
     int status = io_uv_adopt(p->io, p->signal_fd, &p->signals);
+    int code = status == 0 ? 0 : EXIT_WORK;
     for (uint32_t i = 0; status == 0 && i < p->options->spec_count; i++) {
         status = start_listener(p, &p->options->specs[i]);
+        code = status == 0 ? 0 : status == SPATE_EINVAL ? EXIT_USAGE : EXIT_NETWORK;
     }
     if (status == 0 && p->options->user) {
         status = become(p, p->options->user);
+        code = status == 0 ? 0 : EXIT_WORK;
     }
     fflush(stdout);
     if (status == 0) {
@@ -318,7 +323,7 @@ static int serve(struct program *p)
         http_front_destroy(p->http[i]);
     }
     io_close(p->io, p->signals);
-    return status == 0 ? 0 : EXIT_WORK;
+    return code;
 }
 
 int tracker_main(int argc, char **argv)

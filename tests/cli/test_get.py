@@ -307,6 +307,21 @@ class Ending(Transfer):
         process.wait(cli.PATIENCE)
         self.assertNotEqual(process.returncode, 0)
 
+    def test_streams_that_are_closed_are_not_taken_for_files(self):
+        _, address = self.seeder(self.album)
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            where = f"out {closed}"
+            script = f'exec "$@" {closed}'
+            result = subprocess.run(["sh", "-c", script, "sh", cli.SPATE, "get", self.album, "-o", where, "--bind",
+                                     "127.0.0.1", "--peer", address, "--tracker", f"http://127.0.0.1:{cli.free_port()}/"],
+                                    cwd=self.directory, env=self.environment, capture_output=True, timeout=cli.PATIENCE)
+            self.assertEqual(result.returncode, 0, (closed, result))
+            self.assert_same(where + "/album")
+        # What has nowhere to go is a failure where it is what was asked for.
+        result = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", cli.SPATE, "show", self.album], env=self.environment,
+                                capture_output=True)
+        self.assertEqual(result.returncode, 6, result)
+
     def test_silence_is_explained_and_given_up(self):
         begin = time.monotonic()
         out, err = self.spate("get", self.album, "-o", "out", "--bind", "127.0.0.1", "--timeout", "12", code=4)

@@ -352,11 +352,14 @@ class CommandLineTest(unittest.TestCase):
 
     def test_an_address_that_cannot_be_listened_on_is_an_error(self):
         tracker = Tracker("--http", "127.0.0.1:0", "--udp", "127.0.0.1:0")
-        for arguments in (("--http", f"127.0.0.1:{tracker.http[0][1]}"), ("--udp", f"127.0.0.1:{tracker.udp[0][1]}"),
-                          ("--udp", "192.0.2.1:6969"), ("--http", "192.0.2.1:6969"), ("--udp", "127.0.0.1"),
-                          ("--udp", "::1"), ("--udp", "127.0.0.1:65536")):
+        taken, elsewhere, nonsense = 5, 5, 2  # of `spate help exit-codes`
+        for code, arguments in ((taken, ("--http", f"127.0.0.1:{tracker.http[0][1]}")),
+                                (taken, ("--udp", f"127.0.0.1:{tracker.udp[0][1]}")),
+                                (elsewhere, ("--udp", "192.0.2.1:6969")), (elsewhere, ("--http", "192.0.2.1:6969")),
+                                (nonsense, ("--udp", "127.0.0.1")), (nonsense, ("--udp", "::1")),
+                                (nonsense, ("--udp", "127.0.0.1:65536"))):
             done = self.run_tracker(*arguments)
-            self.assertEqual(done.returncode, 1, arguments)
+            self.assertEqual(done.returncode, code, arguments)
             self.assertIn(arguments[1], done.stderr)
         tracker.stop()
 
