@@ -149,6 +149,7 @@ void upload_pump(struct upload *u)
     if (!u->store) {
         return;
     }
+    serve_ready(u); /* a block may be asked for again while its run is still here */
     for (;;) {
         bool crowded = u->env->upload_bytes >= UPLOAD_SESSION_BYTES;
         if (u->bytes > 0 && (crowded || u->bytes + UPLOAD_RUN_BYTES > UPLOAD_PEER_BYTES)) {
