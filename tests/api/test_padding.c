@@ -170,6 +170,18 @@ static struct spate_status status_of(int which)
     return status;
 }
 
+static void work(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct spate_event event = {.size = sizeof event};
+        if (f.sessions[i]) {
+            spate_session_wait(f.sessions[i], 5);
+        }
+        while (f.sessions[i] && spate_event_next(f.sessions[i], &event) == 1) {
+        }
+    }
+}
+
 static void until(int which, uint32_t state, uint64_t downloaded_bytes)
 {
     time_t end = time(NULL) + WAIT_S;
@@ -177,14 +189,7 @@ static void until(int which, uint32_t state, uint64_t downloaded_bytes)
     while (status.state != state || status.downloaded_bytes < downloaded_bytes) {
         assert_true(time(NULL) < end);
         assert_int_equal(status.error, 0);
-        for (int i = 0; i < 2; i++) {
-            struct spate_event event = {.size = sizeof event};
-            if (f.sessions[i]) {
-                spate_session_wait(f.sessions[i], 5);
-            }
-            while (f.sessions[i] && spate_event_next(f.sessions[i], &event) == 1) {
-            }
-        }
+        work();
         status = status_of(which);
     }
 }
@@ -277,6 +282,28 @@ static void what_was_begun_goes_on_without_padding(void **state)
     expect_files("abc");
 }
 
+static void padding_does_not_hide_who_lied(void **state)
+{
+    (void)state;
+    char path[200];
+    time_t end = time(NULL) + WAIT_S;
+    open_session(0, NULL, 0);
+    until(0, SPATE_STATE_SEEDING, 0);
+    snprintf(path, sizeof path, "%s/t/a", f.seed);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, PIECE + BLOCK, SEEK_SET), 0);
+    fputc(0, file); /* no byte of a file is 0 */
+    fclose(file);
+    begin_transfer(NULL, 0);
+    while (status_of(1).banned_peers == 0) {
+        assert_true(time(NULL) < end);
+        work();
+    }
+    /* The three blocks that were sent of the piece, once. */
+    assert_int_equal(status_of(1).failed_bytes, 3 * BLOCK);
+}
+
 static void a_finished_download_is_checked_clean(void **state)
 {
     (void)state;
@@ -304,11 +331,9 @@ static void a_finished_download_is_checked_clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(padding_is_not_downloaded),
-        T(pieces_of_padding_alone_need_nobody),
-        T(one_small_file_costs_one_block),
-        T(what_was_begun_goes_on_without_padding),
-        T(a_finished_download_is_checked_clean),
+        T(padding_is_not_downloaded),      T(pieces_of_padding_alone_need_nobody),
+        T(one_small_file_costs_one_block), T(what_was_begun_goes_on_without_padding),
+        T(padding_does_not_hide_who_lied), T(a_finished_download_is_checked_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
