@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "crypto/sha.h"
+#include "disk/directory.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -146,9 +147,11 @@ static int open_database(struct resume *r, struct io_fs *fs)
 static int open_directory(struct resume *r, struct io_fs *fs, struct io_file **out)
 {
     struct io_stat stat;
-    int failed = io_fs_open_path(
-        fs, r->directory,
-        IO_OPEN_READ | IO_OPEN_CREATE | IO_OPEN_DIRECTORY | IO_OPEN_PRIVATE | IO_OPEN_FOLLOW, out);
+    int failed =
+        io_fs_open_path(fs, r->directory, IO_OPEN_READ | IO_OPEN_DIRECTORY | IO_OPEN_FOLLOW, out);
+    if (failed == SPATE_ENOENT) {
+        failed = directory_make(fs, r->directory, IO_OPEN_PRIVATE | IO_OPEN_FOLLOW, out);
+    }
     if (failed) {
         return failed;
     }

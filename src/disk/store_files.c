@@ -1,6 +1,7 @@
 /* The way from a file's index to an open file. The destination is resolved as the user gave it, links and
  * all; below it every element is opened under the descriptor of the one before, and a symbolic link is an
  * error, unless reading was allowed to follow it. */
+#include "disk/directory.h"
 #include "disk/store_internal.h"
 
 #include "base/limits.h"
@@ -14,71 +15,13 @@ bool store_is_pad(const struct store *s, uint32_t file)
 
 /* ---- the destination ------------------------------------------------------------------------- */
 
-/* Opens the directory that the first size bytes of path name. */
-static int open_prefix(struct io_fs *fs, char *path, size_t size, struct io_file **out)
-{
-    char kept = path[size];
-    path[size] = 0;
-    int rc = io_fs_open_path(fs, size > 0 ? path : ".", IO_OPEN_READ | IO_OPEN_DIRECTORY, out);
-    path[size] = kept;
-    return rc;
-}
-
-/* Makes the destination and syncs the directories that gained an entry by that: the record of a piece that
- * is durable must not outlive the way to it. */
-static int make_destination(struct store *s, struct io_fs *fs, struct io_file **out)
-{
-    char *path = strdup(s->settings.save_path);
-    if (!path) {
-        return SPATE_ENOMEM;
-    }
-    /* The longest path that is there already. */
-    size_t there = strlen(path);
-    struct io_file *directory = NULL;
-    int rc = SPATE_ENOENT;
-    while (rc == SPATE_ENOENT && there > 0) {
-        size_t tried = there;
-        while (there > 0 && path[there - 1] != '/') {
-            there--;
-        }
-        while (there > 1 && path[there - 1] == '/') {
-            there--;
-        }
-        if (there == tried) {
-            break;
-        }
-        rc = open_prefix(fs, path, there, &directory);
-    }
-    if (rc == 0) {
-        rc = io_fs_open_path(fs, path, IO_OPEN_READ | IO_OPEN_DIRECTORY | IO_OPEN_CREATE, out);
-    }
-    while (rc == 0) {
-        rc = io_fs_sync(fs, directory);
-        io_fs_close(fs, directory);
-        directory = NULL;
-        there += strspn(path + there, "/");
-        there += strcspn(path + there, "/");
-        if (rc < 0 || path[there + strspn(path + there, "/")] == 0) {
-            break;
-        }
-        rc = open_prefix(fs, path, there, &directory);
-    }
-    io_fs_close(fs, directory);
-    free(path);
-    if (rc < 0 && *out) {
-        io_fs_close(fs, *out);
-        *out = NULL;
-    }
-    return rc;
-}
-
 static int open_destination(struct store *s, struct io_fs *fs, enum store_mode mode,
                             struct io_file **out)
 {
     *out = NULL;
     int rc = io_fs_open_path(fs, s->settings.save_path, IO_OPEN_READ | IO_OPEN_DIRECTORY, out);
     if (rc == SPATE_ENOENT && mode == STORE_FOR_WRITING) {
-        rc = make_destination(s, fs, out);
+        rc = directory_make(fs, s->settings.save_path, 0, out);
     }
     return rc;
 }

@@ -1,0 +1,297 @@
+/* Whole sessions over a failing power: a download that is crashed before any of its disk calls, again and again,
+ * goes on from what was durable and finishes. With a number as argument it plays so many crashes, from seeds of
+ * their own, and says how long one takes. */
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+enum { PIECE_BYTES = 32768, CRASHES_A_RUN = 6 };
+
+static const struct world_file files[] = {
+    {"a/first.bin", 700000},
+    {"a/empty.txt", 0},
+    {"b/\xc3\xbcml\xc3\xa4ut.bin", 3},
+    {"b/c/last.bin", 900001},
+};
+static const struct world_torrent torrent = {files, 4, PIECE_BYTES, WORLD_TRACKER_NONE};
+
+/* Takes fifteen seconds or so, and so records what it has a few times. */
+static struct io_sim_link line(void)
+{
+    struct io_sim_link link = io_sim_link_default();
+    link.up_bytes_per_s = 100000;
+    return link;
+}
+
+struct play {
+    struct world *world;
+    struct world_peer *seed, *leecher;
+    struct bitset durable; /* what the session knew to be durable when the power failed */
+    uint64_t recoveries;
+    clock_t recovering;
+};
+
+static void begin(struct play *p, uint64_t seed)
+{
+    const struct io_sim_link link = line();
+    *p = (struct play){.world = world_create(seed)};
+    p->world->settings.state_dir = "/var/lib/spate";
+    world_set_torrent(p->world, &torrent);
+    p->seed = world_add(p->world, &link, true);
+    p->leecher = world_add(p->world, &link, false);
+    world_introduce(p->leecher, p->seed);
+    assert_int_equal(bitset_init(&p->durable, p->world->piece_count), 0);
+}
+
+static void end(struct play *p)
+{
+    bitset_deinit(&p->durable);
+    world_destroy(p->world);
+}
+
+/* Until the host has crashed or has everything. True: it has crashed. */
+static bool go_on(struct play *p)
+{
+    int64_t until_ns = io_sim_now(p->world->sim) + 300 * WORLD_SECOND_NS;
+    while (!io_sim_crashed(p->leecher->io) && !world_all_complete(p->world)) {
+        if (!world_run(p->world, WORLD_SECOND_NS / 20) || io_sim_now(p->world->sim) > until_ns) {
+            world_describe(p->world);
+            fail_msg("it does not go on: %s", p->world->verdict.text);
+        }
+    }
+    return io_sim_crashed(p->leecher->io);
+}
+
+/* The session of a ghost ends as any other, but for nobody. */
+static void bury(struct play *p)
+{
+    struct world_peer *peer = p->leecher;
+    session_close(peer->session);
+    session_hurry(peer->session);
+    while (!session_closed(peer->session)) {
+        assert_true(io_sim_step(p->world->sim));
+    }
+    session_destroy(peer->session);
+    peer->session = NULL;
+}
+
+static bool is_at_work(struct world_peer *peer)
+{
+    enum spate_state state = world_state(peer);
+    return state == SPATE_STATE_DOWNLOADING || state == SPATE_STATE_SEEDING;
+}
+
+static void check_durable(const struct play *p, const char *when,
+                          bool (*has)(struct play *, uint32_t))
+{
+    struct play *play = (struct play *)(uintptr_t)p;
+    for (uint32_t i = bitset_next(&p->durable, 0); i < p->durable.count;
+         i = bitset_next(&p->durable, i + 1)) {
+        if (!has(play, i)) {
+            fail_msg("%s: piece %u was durable", when, i);
+        }
+    }
+}
+
+static bool is_on_disk(struct play *p, uint32_t piece)
+{
+    return world_piece_equal(p->leecher, piece);
+}
+
+static bool is_had(struct play *p, uint32_t piece)
+{
+    return bitset_get(&world_torrent(p->leecher)->pieces.have, piece);
+}
+
+/* What was durable is there, byte by byte, and the next session knows it. */
+static void recover(struct play *p, uint64_t next_crash)
+{
+    const struct torrent *t = world_torrent(p->leecher);
+    bitset_empty(&p->durable);
+    if (t && t->pieces.durable.count == p->durable.count) {
+        bitset_load(&p->durable, t->pieces.durable.bytes, bitset_bytes(p->durable.count));
+    }
+    clock_t before = clock();
+    bury(p);
+    p->leecher->io = io_sim_restart(p->leecher->io);
+    p->recovering += clock() - before;
+    check_durable(p, "on the disk", is_on_disk);
+    io_sim_set_crash_at(p->leecher->io, next_crash);
+    before = clock();
+    world_start(p->leecher);
+    while (!io_sim_crashed(p->leecher->io) && !is_at_work(p->leecher)) {
+        bool well = world_run(p->world, WORLD_SECOND_NS / 1000);
+        if (!io_sim_crashed(p->leecher->io) &&
+            (!well || world_state(p->leecher) == SPATE_STATE_ERROR)) {
+            world_describe(p->world);
+            fail_msg("the next session does not begin");
+        }
+    }
+    p->recovering += clock() - before;
+    if (!io_sim_crashed(p->leecher->io)) {
+        check_durable(p, "to the next session", is_had);
+        world_introduce(p->leecher, p->seed);
+    }
+    p->recoveries++;
+}
+
+static uint64_t calls_of_a_run(void)
+{
+    struct play p;
+    begin(&p, 1);
+    assert_false(go_on(&p));
+    uint64_t calls = io_sim_disk_calls(p.leecher->io);
+    end(&p);
+    return calls;
+}
+
+static void finish(struct play *p)
+{
+    assert_true(world_files_equal(p->leecher));
+    assert_int_equal(world_totals(p->leecher).failed_bytes, 0);
+    end(p);
+}
+
+/* Crashed once, at that call. */
+static void crash_once(uint64_t seed, uint64_t index, uint64_t *recoveries, clock_t *took)
+{
+    struct play p;
+    begin(&p, seed);
+    io_sim_set_crash_at(p.leecher->io, index);
+    while (go_on(&p)) {
+        recover(&p, UINT64_MAX);
+    }
+    *recoveries += p.recoveries;
+    *took += p.recovering;
+    finish(&p);
+}
+
+static void a_crash_before_any_disk_call_costs_nothing_that_was_durable(void **state)
+{
+    uint64_t calls = calls_of_a_run(), recoveries = 0;
+    clock_t took = 0;
+    (void)state;
+    for (uint64_t index = 0; index < calls; index += 7) {
+        crash_once(1000 + index, index, &recoveries, &took);
+    }
+    assert_true(recoveries >= calls / 7);
+    printf("%llu calls; %llu recoveries of a session, %.2f ms each\n", (unsigned long long)calls,
+           (unsigned long long)recoveries,
+           (double)took / CLOCKS_PER_SEC * 1000.0 / (double)recoveries);
+}
+
+/* Crashed at calls that the seed chooses, some of them while it recovers. */
+static void crash_often(uint64_t seed, uint64_t calls, uint64_t *recoveries, clock_t *took)
+{
+    struct dice dice;
+    struct play p;
+    dice_init(&dice, seed);
+    begin(&p, seed);
+    io_sim_set_crash_at(p.leecher->io, dice_below(&dice, (uint32_t)calls));
+    while (go_on(&p)) {
+        uint32_t most = dice_below(&dice, 2) ? (uint32_t)calls : 60;
+        recover(&p, p.recoveries < CRASHES_A_RUN ? dice_below(&dice, most) : UINT64_MAX);
+    }
+    *recoveries += p.recoveries;
+    *took += p.recovering;
+    finish(&p);
+}
+
+static void a_session_that_is_crashed_again_and_again_finishes(void **state)
+{
+    uint64_t calls = calls_of_a_run(), recoveries = 0;
+    clock_t took = 0;
+    (void)state;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        crash_often(seed, calls, &recoveries, &took);
+    }
+    assert_true(recoveries > 24);
+}
+
+static void a_killed_session_finishes_and_its_peers_hear_of_it(void **state)
+{
+    struct play p;
+    (void)state;
+    begin(&p, 3);
+    for (int i = 0; i < 3; i++) {
+        world_run(p.world, 3 * WORLD_SECOND_NS);
+        const struct torrent *t = world_torrent(p.seed);
+        assert_int_equal(p.seed->session->env.connections, 1);
+        assert_non_null(t);
+        io_sim_crash(p.leecher->io, IO_SIM_CRASH_PROCESS);
+        world_run(p.world, WORLD_SECOND_NS);
+        assert_int_equal(p.seed->session->env.connections, 0);
+        recover(&p, UINT64_MAX);
+    }
+    assert_false(go_on(&p));
+    finish(&p);
+}
+
+static void a_host_that_comes_back_resets_the_connections_of_its_former_life(void **state)
+{
+    struct play p;
+    (void)state;
+    begin(&p, 4);
+    world_run(p.world, 4 * WORLD_SECOND_NS);
+    io_sim_crash(p.leecher->io, IO_SIM_CRASH_POWER);
+    world_run(p.world, WORLD_SECOND_NS);
+    assert_int_equal(p.seed->session->env.connections, 1);
+    recover(&p, UINT64_MAX);
+    world_run(p.world, 2 * WORLD_SECOND_NS);
+    assert_int_equal(p.seed->session->env.connections, 1);
+    assert_false(go_on(&p));
+    finish(&p);
+}
+
+static void a_crashed_run_is_the_same_run_again(void **state)
+{
+    uint64_t hash[2];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct play p;
+        begin(&p, 5);
+        io_sim_set_crash_at(p.leecher->io, 150);
+        while (go_on(&p)) {
+            recover(&p, UINT64_MAX);
+        }
+        assert_int_equal(p.recoveries, 1);
+        hash[i] = io_sim_log_hash(p.world->sim);
+        finish(&p);
+    }
+    assert_true(hash[0] == hash[1]);
+}
+
+static void play_many(uint64_t wanted)
+{
+    uint64_t calls = calls_of_a_run(), recoveries = 0;
+    clock_t took = 0, before = clock();
+    for (uint64_t seed = 100; recoveries < wanted; seed++) {
+        crash_often(seed, calls, &recoveries, &took);
+    }
+    printf(
+        "%llu crashes, none lost anything: %.2f ms each, %.2f ms with the download between them\n",
+        (unsigned long long)recoveries, (double)took / CLOCKS_PER_SEC * 1000.0 / (double)recoveries,
+        (double)(clock() - before) / CLOCKS_PER_SEC * 1000.0 / (double)recoveries);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_crash_before_any_disk_call_costs_nothing_that_was_durable),
+        cmocka_unit_test(a_session_that_is_crashed_again_and_again_finishes),
+        cmocka_unit_test(a_killed_session_finishes_and_its_peers_hear_of_it),
+        cmocka_unit_test(a_host_that_comes_back_resets_the_connections_of_its_former_life),
+        cmocka_unit_test(a_crashed_run_is_the_same_run_again),
+    };
+    if (argc > 1) {
+        play_many(strtoull(argv[1], NULL, 10));
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
