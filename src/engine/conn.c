@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #define CONN_CONNECT_TIMEOUT_NS INT64_C(10000000000)
+/* Who reads nothing for so long is closed, however alive he says he is: he holds our memory. */
+#define CONN_UNREAD_TIMEOUT_NS INT64_C(150000000000)
 
 enum {
     CONN_RECEIVES_PER_WAKE = 4, /* then others get their turn */
@@ -55,8 +57,17 @@ void conn_close(struct conn *c, int error)
 
 static void arm(struct conn *c)
 {
-    timer_set(&c->env->timers, &c->timer,
-              c->state == CONN_CONNECTING ? c->connect_by_ns : peer_deadline(&c->peer));
+    int64_t at_ns = c->state == CONN_CONNECTING ? c->connect_by_ns : peer_deadline(&c->peer);
+    if (c->write_op.active && c->unread_by_ns < at_ns) {
+        at_ns = c->unread_by_ns;
+    }
+    timer_set(&c->env->timers, &c->timer, at_ns);
+}
+
+static void open_now(struct conn *c)
+{
+    c->state = CONN_OPEN;
+    c->unread_by_ns = io_now(c->env->io) + CONN_UNREAD_TIMEOUT_NS;
 }
 
 static bool drain(struct conn *c)
@@ -79,7 +90,7 @@ static bool drain(struct conn *c)
 static void on_timer(struct timer *timer, int64_t now_ns)
 {
     struct conn *c = list_entry(timer, struct conn, timer);
-    if (c->state == CONN_CONNECTING) {
+    if (c->state == CONN_CONNECTING || (c->write_op.active && now_ns >= c->unread_by_ns)) {
         conn_close(c, SPATE_ETIMEDOUT);
         return;
     }
@@ -286,6 +297,7 @@ static bool send_once(struct conn *c)
         conn_close(c, (int)n);
         return false;
     }
+    c->unread_by_ns = now_ns + CONN_UNREAD_TIMEOUT_NS;
     account_sent(c, (uint64_t)n, payload_in(c, v, count, (uint64_t)n), now_ns);
     peer_sent(&c->peer, (size_t)n, now_ns);
     upload_trim(&c->upload);
@@ -374,7 +386,7 @@ static void on_connected(struct io_op *op, int status)
         conn_close(c, status);
         return;
     }
-    c->state = CONN_OPEN;
+    open_now(c);
     if (c->owner->on_connected) {
         c->owner->on_connected(c);
     }
@@ -449,8 +461,8 @@ int conn_adopt(struct env *env, struct io_socket *socket, const struct addr *add
         io_close(env->io, socket);
         return SPATE_ENOMEM;
     }
-    c->state = CONN_OPEN;
     c->socket = socket;
+    open_now(c);
     wait_readable(c);
     arm(c);
     *out = c;

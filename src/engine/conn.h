@@ -47,6 +47,7 @@ struct conn {
     struct bucket_waiter down_waiter, up_waiter;
     struct timer timer;
     int64_t connect_by_ns;
+    int64_t unread_by_ns; /* while write_op is active: by then some of it must have left */
 };
 
 /* Opens a connection; info_hash is what we will say. On failure nothing is left. */
