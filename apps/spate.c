@@ -77,9 +77,21 @@ static const struct command *find(const char *name)
     return NULL;
 }
 
+/* What other programs of this kind take without a command. */
+static bool is_source(const char *name)
+{
+    size_t length = strlen(name), ending = strlen(".torrent");
+    return (length > ending && strcmp(name + length - ending, ".torrent") == 0) ||
+           strstr(name, "://") != NULL;
+}
+
 static int refuse(const char *name)
 {
     struct hint hint;
+    if (is_source(name)) {
+        message_error("'%s' is not a command; 'spate get' downloads it", name);
+        return EXIT_CODE_USAGE;
+    }
     hint_init(&hint, name);
     for (const struct command *const *c = commands; *c; c++) {
         hint_offer(&hint, (*c)->name);

@@ -73,6 +73,12 @@ class Help(cli.Case):
     def test_unknown_words_get_a_hint(self):
         _, err = self.spate("gte", code=2)
         self.assertIn("did you mean 'get'?", err)
+        _, err = self.spate("some.torrent", code=2)
+        self.assertIn("'some.torrent' is not a command; 'spate get' downloads it", err)
+        _, err = self.spate("https://example.org/x?y", code=2)
+        self.assertIn("'spate get' downloads it", err)
+        _, err = self.spate("--frobnicate", code=2)
+        self.assertIn("unknown option '--frobnicate'", err)
         _, err = self.spate("get", "--max-dwon", "5M", "x", code=2)
         self.assertIn("did you mean --max-down?", err)
         _, err = self.spate("get", code=2)
