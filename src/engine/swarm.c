@@ -14,6 +14,11 @@
     (60 * INT64_C(1000000000)) /* the last source is slowed down, not lost   \
                                                       */
 
+/* HAVE leaves at once, but of pieces that others have too not more often than this: where many pieces
+ * come in a second, a packet to every peer for each of them would be most of what is sent and received. */
+#define SWARM_TELL_INTERVAL_NS INT64_C(200000000)
+enum { SWARM_TELL_RARE = 2 }; /* peers that have a piece of which everybody should hear now */
+
 static const struct conn_owner swarm_conn_owner;
 
 /* ---- what a peer has ------------------------------------------------------------------------- */
@@ -95,6 +100,41 @@ static void on_dont_have(struct swarm_peer *sp, uint32_t piece)
 
 /* ---- what we have ---------------------------------------------------------------------------- */
 
+/* HAVE of what is fresh to everybody who lacks it. */
+static void tell_all(struct swarm *s)
+{
+    const struct bitset *have = &s->settings.pieces->have;
+    list_for_each (node, &s->peers) {
+        struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        for (uint32_t i = 0; sp->identified && i < s->fresh_count; i++) {
+            if (!bitset_get(&sp->told, s->fresh[i]) && bitset_get(have, s->fresh[i])) {
+                peer_have(&sp->conn->peer, s->fresh[i]);
+                conn_touch(sp->conn);
+            }
+        }
+    }
+    s->fresh_count = 0;
+    s->told_ns = swarm_now(s);
+}
+
+static void on_tell_timer(struct timer *timer, int64_t now_ns)
+{
+    (void)now_ns;
+    tell_all(list_entry(timer, struct swarm, tell_timer));
+}
+
+static void tell_soon(struct swarm *s, uint32_t piece)
+{
+    int64_t next_ns = s->told_ns + SWARM_TELL_INTERVAL_NS;
+    bool rare = picker_availability(&s->picker, piece) <= SWARM_TELL_RARE;
+    s->fresh[s->fresh_count++] = piece;
+    if (rare || swarm_now(s) >= next_ns || s->fresh_count == SWARM_FRESH_MAX) {
+        tell_all(s);
+    } else {
+        timer_set(&s->settings.env->timers, &s->tell_timer, next_ns);
+    }
+}
+
 static bool is_redundant(const struct swarm_peer *sp)
 {
     return sp->swarm->seeding && sp->identified &&
@@ -109,6 +149,7 @@ static void set_seeding(struct swarm *s, bool seeding)
         return;
     }
     s->seeding = seeding;
+    tell_all(s);
     peerbook_set_seeding(&s->peerbook, seeding, swarm_now(s));
     list_for_each_safe (node, &s->peers) {
         struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
@@ -136,14 +177,12 @@ void swarm_have_piece(struct swarm *s, uint32_t piece)
         if (!sp->identified) {
             continue;
         }
-        if (!bitset_get(&sp->told, piece)) {
-            peer_have(&sp->conn->peer, piece);
-            conn_touch(sp->conn);
-        } else if (was_missing && --sp->interesting == 0) {
+        if (bitset_get(&sp->told, piece) && was_missing && --sp->interesting == 0) {
             peer_interest(&sp->conn->peer, false);
             conn_touch(sp->conn);
         }
     }
+    tell_soon(s, piece);
     s->owner.on_written(s->owner.user, piece);
     if (pieces_complete(pieces)) {
         set_seeding(s, true);
@@ -286,6 +325,7 @@ static void on_identified(struct swarm_peer *sp)
         conn_close(sp->conn, SPATE_EEXIST);
         return;
     }
+    tell_all(s); /* what this one learns at once, with the bitfield */
     sp->identified = true;
     sp->connected_ns = swarm_now(s);
     strangers_on_proven(&s->settings.env->strangers, &sp->conn->address);
@@ -562,6 +602,7 @@ int swarm_create(const struct swarm_settings *settings, struct swarm_owner owner
     parole_init(&s->parole);
     peerbook_init(&s->peerbook, &env->strangers, chacha_u64(&env->random));
     turn_work_init(&s->refill, on_refill);
+    s->tell_timer.fire = on_tell_timer;
     swarm_policy_init(s);
     swarm_on_pieces_changed(s);
     *out = s;
@@ -581,6 +622,7 @@ void swarm_close(struct swarm *s)
     }
     timer_clear(&env->timers, &s->dial_timer);
     timer_clear(&env->timers, &s->choke_timer);
+    timer_clear(&env->timers, &s->tell_timer);
     turn_remove(&s->refill);
     turn_remove(&s->rechoke);
     assembly_destroy(s->assembly);

@@ -49,7 +49,7 @@ struct swarm_ghost { /* somebody who has left: who was behind a key */
     uint64_t key;
     struct addr address;
 };
-enum { SWARM_GHOSTS = 256 };
+enum { SWARM_GHOSTS = 256, SWARM_FRESH_MAX = 64 };
 
 struct swarm {
     struct swarm_settings settings;
@@ -66,7 +66,10 @@ struct swarm {
     uint32_t slots; /* for uploading */
     uint32_t banned;
     struct turn_work refill, rechoke;
-    struct timer dial_timer, choke_timer;
+    struct timer dial_timer, choke_timer, tell_timer;
+    int64_t told_ns;                 /* when HAVE last left for everybody */
+    uint32_t fresh[SWARM_FRESH_MAX]; /* pieces nobody has been told of */
+    uint32_t fresh_count;
     struct swarm_totals totals;
     struct rate down_rate, up_rate;
     int64_t verified_ns; /* when the last piece was written; 0: none yet */

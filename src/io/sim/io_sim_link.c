@@ -9,6 +9,8 @@
 static const int64_t ns_per_s = 1000000000;
 static const int64_t loopback_ns = 20000;
 static const int64_t quantum_ns = 20000000; /* how long one stream may take the line at once */
+/* What takes a line for less than this is not worth an event of its own. */
+static const int64_t instant_ns = 100000;
 enum { QUANTUM_MIN_BYTES = 1448, QUANTUM_MAX_BYTES = 16384 + 1024 };
 
 struct io_sim_link io_sim_link_default(void)
@@ -70,10 +72,16 @@ bool io_sim_link_reaches(const struct io_sim_host *from, const struct io_sim_hos
     return from == to || (from->is_up && to->is_up);
 }
 
-int64_t io_sim_link_leave_ns(const struct io_sim_host *from, uint64_t bytes)
+int64_t io_sim_link_leave_ns(struct io_sim_host *from, uint64_t bytes)
 {
     uint64_t rate = from->settings.up_bytes_per_s;
-    return rate > 0 ? (int64_t)(bytes * (uint64_t)ns_per_s / rate) : 0;
+    int64_t now_ns = from->sim->now_ns;
+    if (rate == 0) {
+        return now_ns;
+    }
+    int64_t begin_ns = from->up.free_ns > now_ns ? from->up.free_ns : now_ns;
+    from->up.free_ns = begin_ns + (int64_t)(bytes * (uint64_t)ns_per_s / rate);
+    return from->up.free_ns;
 }
 
 int64_t io_sim_link_land_ns(struct io_sim_host *to, uint64_t bytes)
@@ -89,7 +97,7 @@ int64_t io_sim_link_land_ns(struct io_sim_host *to, uint64_t bytes)
         return -1;
     }
     to->down_free_ns = begin_ns + (int64_t)(bytes * (uint64_t)ns_per_s / rate);
-    return to->down_free_ns;
+    return to->down_free_ns - now_ns > instant_ns ? to->down_free_ns : now_ns;
 }
 
 /* How much of a stream leaves at once: little where the line is slow. */
@@ -108,20 +116,18 @@ void io_sim_link_run(struct io_sim_host *host)
     struct io_sim_uplink *up = &host->up;
     while (!io_sim_event_armed(&up->free)) {
         struct list *datagram = list_first(&up->datagrams), *stream = list_first(&up->streams);
-        uint64_t bytes;
-        if (datagram && (up->datagram_next || !stream)) {
-            up->datagram_next = false;
-            bytes = io_sim_udp_transmit(list_entry(datagram, struct io_sim_packet, link));
-        } else if (stream) {
-            up->datagram_next = true;
-            bytes = io_sim_stream_transmit(list_entry(stream, struct io_sim_stream, link),
-                                           quantum_bytes(host));
-        } else {
+        if (!datagram && !stream) {
             return;
         }
-        int64_t taken_ns = io_sim_link_leave_ns(host, bytes);
-        if (taken_ns > 0) {
-            io_sim_event_arm(host->sim, &up->free, host->sim->now_ns + taken_ns);
+        if (up->free_ns > host->sim->now_ns + instant_ns) {
+            io_sim_event_arm(host->sim, &up->free, up->free_ns);
+        } else if (datagram && (up->datagram_next || !stream)) {
+            up->datagram_next = false;
+            io_sim_udp_transmit(list_entry(datagram, struct io_sim_packet, link));
+        } else {
+            up->datagram_next = true;
+            io_sim_stream_transmit(list_entry(stream, struct io_sim_stream, link),
+                                   quantum_bytes(host));
         }
     }
 }

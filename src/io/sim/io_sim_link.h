@@ -15,9 +15,10 @@ int64_t io_sim_link_jitter_ns(struct io_sim_host *from, const struct io_sim_host
 bool io_sim_link_loses(struct io_sim_host *from, const struct io_sim_host *to, uint32_t packets);
 /* False while either end is down. */
 bool io_sim_link_reaches(const struct io_sim_host *from, const struct io_sim_host *to);
-/* How long the sender's line is taken by so many bytes. */
-int64_t io_sim_link_leave_ns(const struct io_sim_host *from, uint64_t bytes);
-/* When so many bytes that have come to the receiver's line are through; -1: its queue is full. */
+/* Gives the sender's line to so many bytes; when the last of them leaves. */
+int64_t io_sim_link_leave_ns(struct io_sim_host *from, uint64_t bytes);
+/* When so many bytes that have come to the receiver's line are through: the present when that is soon;
+ * -1: its queue is full. */
 int64_t io_sim_link_land_ns(struct io_sim_host *to, uint64_t bytes);
 /* Sends what waits while the line is free. */
 void io_sim_link_run(struct io_sim_host *);

@@ -16,8 +16,9 @@ enum {
     BUFFER_BYTES = 1 << 20,      /* of the sender and of the receiver, at most */
     BUFFER_MIN_BYTES = 64 << 10, /* of the sender */
     WINDOW_SEGMENTS = 10,        /* RFC 6928 */
-    CHUNK_MIN_BYTES = 1024,
-    HEADER_BYTES = 40, /* IP and TCP, of what the MTU allows */
+    CHUNK_SMALL_BYTES = 512 - sizeof(struct io_sim_chunk),
+    CHUNK_BIG_BYTES = 17408 - sizeof(struct io_sim_chunk), /* a block and what goes with it */
+    HEADER_BYTES = 40,                                     /* IP and TCP, of what the MTU allows */
 };
 static const int64_t rto_min_ns = 200000000, rto_max_ns = INT64_C(60000000000);
 static const int64_t give_up_ns = INT64_C(900000000000); /* about tcp_retries2 of Linux */
@@ -187,9 +188,9 @@ static void launch(struct io_sim_stream *s, uint32_t size, bool is_end)
     segment->is_end = is_end;
     s->sent += size;
     from->traffic.sent_bytes += size;
-    int64_t leave_ns = from == to ? 0 : io_sim_link_leave_ns(from, size);
-    int64_t at_ns = sim->now_ns + leave_ns + io_sim_link_delay_ns(from, to) +
-                    io_sim_link_jitter_ns(from, to) + loss_delay_ns(s, size);
+    int64_t leave_ns = from == to ? sim->now_ns : io_sim_link_leave_ns(from, size);
+    int64_t at_ns = leave_ns + io_sim_link_delay_ns(from, to) + io_sim_link_jitter_ns(from, to) +
+                    loss_delay_ns(s, size);
     enqueue(&s->flying, segment, at_ns);
     arm_first(sim, &s->flying, &s->reach);
 }
@@ -233,7 +234,7 @@ static void push(struct io_sim_stream *s)
     }
 }
 
-uint64_t io_sim_stream_transmit(struct io_sim_stream *s, uint32_t max_bytes)
+void io_sim_stream_transmit(struct io_sim_stream *s, uint32_t max_bytes)
 {
     list_remove(&s->link);
     take_acks(s);
@@ -249,7 +250,6 @@ uint64_t io_sim_stream_transmit(struct io_sim_stream *s, uint32_t max_bytes)
     if (s->written > s->sent) {
         watch_acks(s);
     }
-    return size;
 }
 
 static void ack_fire(struct io_sim_event *event)
@@ -314,6 +314,10 @@ static bool reach(struct io_sim_stream *s, struct io_sim_segment *segment)
         segment->at_ns = sim->now_ns + s->round_trip_ns;
         return false;
     }
+    if (land_ns == sim->now_ns && list_empty(&s->landing)) {
+        arrive(s, segment);
+        return true;
+    }
     list_remove(&segment->link);
     enqueue(&s->landing, segment, land_ns);
     arm_first(sim, &s->landing, &s->land);
@@ -367,17 +371,32 @@ void io_sim_stream_await_room(struct io_sim_stream *s)
     watch_acks(s);
 }
 
+/* The one used last is the warmest. */
+static struct io_sim_chunk *chunk_take(struct io_sim *sim, uint64_t size)
+{
+    uint32_t capacity = size > CHUNK_SMALL_BYTES ? CHUNK_BIG_BYTES : CHUNK_SMALL_BYTES;
+    struct list *link = list_pop_front(&sim->spare_chunks[capacity == CHUNK_BIG_BYTES]);
+    struct io_sim_chunk *chunk =
+        link ? list_entry(link, struct io_sim_chunk, link) : malloc(sizeof *chunk + capacity);
+    ASSERT(chunk);
+    chunk->start = chunk->end = 0;
+    chunk->capacity = capacity;
+    list_init(&chunk->link);
+    return chunk;
+}
+
+static void chunk_give(struct io_sim *sim, struct io_sim_chunk *chunk)
+{
+    list_push_front(&sim->spare_chunks[chunk->capacity == CHUNK_BIG_BYTES], &chunk->link);
+}
+
 static void copy_in(struct io_sim_stream *s, const uint8_t *from, size_t size, uint64_t left)
 {
     while (size > 0) {
         struct io_sim_chunk *chunk =
             list_empty(&s->chunks) ? NULL : list_entry(s->chunks.prev, struct io_sim_chunk, link);
         if (!chunk || chunk->end == chunk->capacity) {
-            uint64_t capacity = left > CHUNK_MIN_BYTES ? left : CHUNK_MIN_BYTES;
-            chunk = malloc(sizeof *chunk + capacity);
-            ASSERT(chunk);
-            chunk->start = chunk->end = 0;
-            chunk->capacity = (uint32_t)capacity;
+            chunk = chunk_take(s->conn->sim, left);
             list_push_back(&s->chunks, &chunk->link);
         }
         size_t n = chunk->capacity - chunk->end;
@@ -413,7 +432,7 @@ static size_t copy_out(struct io_sim_stream *s, uint8_t *to, size_t size)
         done += n;
         if (chunk->start == chunk->end) {
             list_remove(&chunk->link);
-            free(chunk);
+            chunk_give(s->conn->sim, chunk);
         }
     }
     return done;
@@ -478,6 +497,6 @@ void io_sim_stream_deinit(struct io_sim_stream *s)
     struct list *link;
     io_sim_stream_kill(s);
     while ((link = list_pop_front(&s->chunks))) {
-        free(list_entry(link, struct io_sim_chunk, link));
+        chunk_give(s->conn->sim, list_entry(link, struct io_sim_chunk, link));
     }
 }

@@ -10,7 +10,7 @@ struct io_sim_conn;
 struct io_sim_chunk {
     struct list link;
     uint32_t start, end, capacity; /* of bytes */
-    uint8_t bytes[];
+    uint8_t bytes[];               /* of one of two sizes, which the world keeps for the next */
 };
 
 /* Part of a stream on its way: first to the receiver's line, then through it, then its acknowledgement
@@ -57,7 +57,7 @@ void io_sim_stream_kill(struct io_sim_stream *);
 /* The sender waits for room: acknowledgements are events from now on. */
 void io_sim_stream_await_room(struct io_sim_stream *);
 
-/* Sends the next of a stream that has the line, which then is at the line's end or leaves it. Bytes. */
-uint64_t io_sim_stream_transmit(struct io_sim_stream *, uint32_t max_bytes);
+/* Sends the next of a stream that has the line, which then is at the line's end or leaves it. */
+void io_sim_stream_transmit(struct io_sim_stream *, uint32_t max_bytes);
 
 #endif

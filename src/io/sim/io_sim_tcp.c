@@ -416,4 +416,9 @@ void io_sim_tcp_drop_all(struct io_sim *sim)
     while ((link = list_pop_front(&sim->spare_segments))) {
         free(list_entry(link, struct io_sim_segment, link));
     }
+    for (int i = 0; i < 2; i++) {
+        while ((link = list_pop_front(&sim->spare_chunks[i]))) {
+            free(list_entry(link, struct io_sim_chunk, link));
+        }
+    }
 }

@@ -85,42 +85,39 @@ static struct io_sim_packet *packet_copy(const struct io_sim_packet *p)
     return copy;
 }
 
-static void fly(struct io_sim_packet *p)
+static void fly(struct io_sim_packet *p, int64_t leave_ns)
 {
     struct io_sim_host *from = p->from;
-    struct io_sim *sim = from->sim;
-    int64_t leave_ns = from == p->to ? 0 : io_sim_link_leave_ns(from, p->size);
     int64_t delay_ns = io_sim_link_delay_ns(from, p->to) + io_sim_link_jitter_ns(from, p->to);
     if (from != p->to && from->settings.reorder_ppm > 0 &&
         dice_below(&from->chance, 1000000) < from->settings.reorder_ppm) {
         delay_ns += delay_ns / 2 + reorder_ns;
     }
-    io_sim_event_arm(sim, &p->event, sim->now_ns + leave_ns + delay_ns);
+    io_sim_event_arm(from->sim, &p->event, leave_ns + delay_ns);
 }
 
-uint64_t io_sim_udp_transmit(struct io_sim_packet *p)
+void io_sim_udp_transmit(struct io_sim_packet *p)
 {
     struct io_sim_host *from = p->from;
-    uint64_t size = p->size;
     uint32_t room = from->settings.mtu_bytes - header_bytes(&p->source);
     uint32_t fragments = p->size > room ? (p->size + room - 1) / room : 1;
     if (list_linked(&p->link)) {
         list_remove(&p->link);
-        from->up.datagram_bytes -= size;
+        from->up.datagram_bytes -= p->size;
     }
-    from->traffic.sent_bytes += size;
+    from->traffic.sent_bytes += p->size;
     p->to = io_sim_host_find(from, &p->destination);
+    int64_t leave_ns = from == p->to ? from->sim->now_ns : io_sim_link_leave_ns(from, p->size);
     if (!p->to || !io_sim_link_reaches(from, p->to) || io_sim_link_loses(from, p->to, fragments)) {
         from->traffic.lost_packets++;
         packet_destroy(from->sim, p);
-        return size;
+        return;
     }
     if (from != p->to && from->settings.duplicate_ppm > 0 &&
         dice_below(&from->chance, 1000000) < from->settings.duplicate_ppm) {
-        fly(packet_copy(p));
+        fly(packet_copy(p), leave_ns);
     }
-    fly(p);
-    return size;
+    fly(p, leave_ns);
 }
 
 static void send_one(struct io_sim_host *from, const struct io_datagram *d,

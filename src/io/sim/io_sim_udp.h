@@ -23,8 +23,8 @@ int io_sim_udp_receive(struct io_socket *, struct io_datagram *, int max);
 int io_sim_udp_send(struct io_socket *, const struct io_datagram *, int count);
 void io_sim_udp_close(struct io_socket *);
 
-/* Sends a datagram that has the line, which it leaves. Bytes. */
-uint64_t io_sim_udp_transmit(struct io_sim_packet *);
+/* Sends a datagram that has the line, which it leaves. */
+void io_sim_udp_transmit(struct io_sim_packet *);
 /* Frees what is on its way. */
 void io_sim_udp_drop_all(struct io_sim *);
 

@@ -376,6 +376,8 @@ struct io_sim *io_sim_create(uint64_t seed)
     list_init(&sim->conns);
     list_init(&sim->packets);
     list_init(&sim->spare_segments);
+    list_init(&sim->spare_chunks[0]);
+    list_init(&sim->spare_chunks[1]);
     io_sim_disks_init(&sim->disks, sim);
     map_init(&sim->addresses, sizeof(struct addr), keys);
     map_init(&sim->ports, sizeof(struct io_sim_port), keys);

@@ -36,14 +36,15 @@ struct io_sim {
     struct heap timers; /* of io_op.timer: TIMER and RESOLVE; op->subject is the host */
     struct list hosts;  /* of io_sim_host.link */
     uint32_t host_count;
-    struct map addresses;       /* struct addr with port 0 -> struct io_sim_host */
-    struct map ports;           /* struct io_sim_port -> struct io_socket */
-    struct map names;           /* hash of the name -> struct io_sim_name */
-    struct list conns;          /* of io_sim_conn.link */
-    struct list packets;        /* of io_sim_packet.all: datagrams on their way */
-    struct list spare_segments; /* of io_sim_segment.link */
-    struct io_sim_disks disks;  /* what the disks of all hosts share */
-    size_t active;              /* operations submitted and not yet delivered, of all hosts */
+    struct map addresses;        /* struct addr with port 0 -> struct io_sim_host */
+    struct map ports;            /* struct io_sim_port -> struct io_socket */
+    struct map names;            /* hash of the name -> struct io_sim_name */
+    struct list conns;           /* of io_sim_conn.link */
+    struct list packets;         /* of io_sim_packet.all: datagrams on their way */
+    struct list spare_segments;  /* of io_sim_segment.link */
+    struct list spare_chunks[2]; /* of io_sim_chunk.link, by size */
+    struct io_sim_disks disks;   /* what the disks of all hosts share */
+    size_t active;               /* operations submitted and not yet delivered, of all hosts */
     struct io_sim_log log;
     bool ending; /* submissions complete with SPATE_ECANCELED */
 };
@@ -59,7 +60,8 @@ struct io_sim_pool {
 
 /* What leaves a host: one thing at a time at the up rate, datagrams and streams by turns. */
 struct io_sim_uplink {
-    struct io_sim_event free; /* the line is free again */
+    struct io_sim_event free; /* armed when something waits for the line */
+    int64_t free_ns;          /* when all that has the line has left */
     struct list datagrams;    /* of io_sim_packet.link */
     struct list streams;      /* of io_sim_stream.link: those that may send */
     uint64_t datagram_bytes;
