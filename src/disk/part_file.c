@@ -355,6 +355,7 @@ int part_file_sync(struct part_file *p, struct io_fs *fs)
         pthread_mutex_lock(&p->lock);
         p->dirty = p->dirty || dirty;
         p->created = p->created || created;
+        p->torn = p->torn || (dirty && p->file); /* the index may be among what was lost */
         pthread_mutex_unlock(&p->lock);
     }
     return rc;
