@@ -2,11 +2,13 @@
 #include "apps/cli/check.h"
 
 #include "apps/cli/exit_codes.h"
+#include "apps/cli/listing.h"
 #include "apps/cli/message.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/record.h"
 #include "apps/cli/rows.h"
 #include "apps/cli/source.h"
+#include "apps/cli/transfer.h"
 
 #include <stdlib.h>
 
@@ -91,7 +93,7 @@ static void put_file(const struct findings *f, uint32_t index)
         return;
     }
     printf("%-11s", state_name(found->state));
-    printable_put(stdout, file.path);
+    listing_put_path(&file);
     text_bytes(found->length_found, size, sizeof size);
     text_bytes(file.length, whole, sizeof whole);
     if (found->state == SPATE_CHECK_SHORT || found->state == SPATE_CHECK_LONG) {
@@ -193,7 +195,11 @@ static int examine(struct findings *f, const struct options *options)
 static int run(const struct options *options)
 {
     struct source source;
-    int code = source_open(&source, options->operands.items[0], options);
+    int code = transfer_check_place(options, true);
+    if (code != EXIT_CODE_OK) {
+        return code;
+    }
+    code = source_open(&source, options->operands.items[0], options);
     if (code != EXIT_CODE_OK) {
         return code;
     }

@@ -182,7 +182,7 @@ static int run(const struct options *given)
     if (code == EXIT_CODE_OK && (code = network_check(given, text, sizeof text)) != EXIT_CODE_OK) {
         message_error("get: %s", text);
     }
-    code = code == EXIT_CODE_OK ? transfer_check_directory(given, false) : code;
+    code = code == EXIT_CODE_OK ? transfer_check_place(given, false) : code;
     if (code == EXIT_CODE_OK) {
         options.peers = peers;
         code = get_sources(&options, &names);

@@ -27,16 +27,21 @@ static bool file_at(const struct source *source, uint32_t index, struct spate_me
     return spate_metainfo_file(source->metainfo, index, file) >= 0;
 }
 
-static void put_file(uint32_t number, const struct spate_metainfo_file *file, const char *mark)
+void listing_put_path(const struct spate_metainfo_file *file)
 {
-    char size[32];
-    printf("%s%6u  %10s  ", mark, number, text_bytes(file->length, size, sizeof size));
     printable_put(stdout, file->path);
     if (file->path && file->disk_path && strcmp(file->path, file->disk_path) != 0) {
         fputs("  (stored as ", stdout);
         printable_put(stdout, file->disk_path);
         fputs(")", stdout);
     }
+}
+
+static void put_file(uint32_t number, const struct spate_metainfo_file *file, const char *mark)
+{
+    char size[32];
+    printf("%s%6u  %10s  ", mark, number, text_bytes(file->length, size, sizeof size));
+    listing_put_path(file);
     if (file->flags & SPATE_FILE_SYMLINK) {
         fputs("  (symbolic link)", stdout);
     }

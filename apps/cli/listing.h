@@ -13,4 +13,7 @@ int listing_show(const struct source *, const struct options *, bool files);
 /* Everything in one JSON object on stdout; wanted may be NULL. */
 int listing_json(const struct source *, const uint8_t *wanted);
 
+/* The file's path on stdout, and what it is called on the disk where that is something else. */
+void listing_put_path(const struct spate_metainfo_file *);
+
 #endif

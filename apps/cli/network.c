@@ -127,12 +127,18 @@ const char *network_show_url(const struct options *o, const char *text, char *ou
     return o->verbose ? text : redact_text(text, out, size);
 }
 
+/* Digits that are a number from 1 to 65535. */
+static bool is_port(const char *text)
+{
+    return *text && strlen(text) <= 5 && strspn(text, "0123456789") == strlen(text) &&
+           strtoul(text, NULL, 10) - 1 < UINT16_MAX;
+}
+
 /* "host:port" or "[v6]:port" cut in two; false when it is neither. */
 static bool split(const char *peer, char *host, size_t size, char *port, size_t port_size)
 {
     const char *colon = strrchr(peer, ':');
-    if (!colon || colon == peer || strlen(colon + 1) == 0 || strlen(colon + 1) >= port_size ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1)) {
+    if (!colon || colon == peer || !is_port(colon + 1)) {
         return false;
     }
     const char *begin = peer;

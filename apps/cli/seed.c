@@ -76,7 +76,7 @@ static int run(const struct options *given)
         message_error("seed: %s", text);
     } else if ((code = network_check(given, text, sizeof text)) != EXIT_CODE_OK) {
         message_error("seed: %s", text);
-    } else if ((code = transfer_check_directory(given, true)) == EXIT_CODE_OK) {
+    } else if ((code = transfer_check_place(given, true)) == EXIT_CODE_OK) {
         options.peers = peers;
         code = seed_sources(&options);
     }

@@ -112,8 +112,24 @@ void transfer_deinit(struct transfer *t)
     t->jobs = NULL;
 }
 
-int transfer_check_directory(const struct options *options, bool must_exist)
+/* One element of a path, which the library would take only as such. */
+static bool is_element(const char *name)
 {
+    return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+int transfer_check_place(const struct options *options, bool must_exist)
+{
+    if (options->name && !is_element(options->name)) {
+        message_error(
+            "the name '%s' must be one element of a path; the directory is an option of its own",
+            options->name);
+        return EXIT_CODE_USAGE;
+    }
+    if (options->directory && !*options->directory) {
+        message_error("an empty word is no directory");
+        return EXIT_CODE_USAGE;
+    }
     struct stat found;
     int problem = 0;
     if (options->directory && stat(options->directory, &found) != 0) {

@@ -19,9 +19,10 @@ struct transfer {
     int first_error; /* exit code of the first failure */
 };
 
-/* Looks at the directory of the options, before any torrent is fetched: EXIT_CODE_DISK, with a message, when it
- * is none or cannot be reached; when it is not there, too, if it must exist. */
-int transfer_check_directory(const struct options *, bool must_exist);
+/* Looks at the directory and the name of the options, before any torrent is fetched. An exit code, with a message
+ * unless it is 0: EXIT_CODE_USAGE for the name, EXIT_CODE_DISK when the directory is none or cannot be reached; when
+ * it is not there, too, if it must exist. */
+int transfer_check_place(const struct options *, bool must_exist);
 /* seeding: the torrents are only given away. Returns an exit code; transfer_deinit is due in any case. */
 int transfer_init(struct transfer *, const struct options *, bool seeding, unsigned job_max);
 /* Closes the session. */

@@ -176,6 +176,8 @@ class Show(cli.Case):
         self.assertIn("a\\x0ab  (stored as a_b)\n", out)
         self.assertIn("..  (stored as ._)\n", out)
         self.assertIn("plain\n", out)
+        out, _ = self.spate("check", torrent, code=10)
+        self.assertRegex(out, r"(?m)^missing +a\\x0ab  \(stored as a_b\)$")
 
     def test_what_is_no_torrent_is_named(self):
         for content, words in ((b"", "empty"), (b"<!DOCTYPE html><html>", "web page"),

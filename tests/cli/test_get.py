@@ -178,6 +178,21 @@ class Get(Transfer):
         self.assertEqual([file["wanted"] for file in listing["files"]], [False, True, False, False])
         self.assertEqual(sorted(os.listdir(self.directory)), before)
 
+    def test_a_name_has_to_be_one_element_and_a_directory_something(self):
+        for name in ("", ".", "..", "a/b", "/etc"):
+            for command in (["get", "-O"], ["seed", "--name"], ["check", "--name"]):
+                out, err = self.spate(*command, name, self.album, code=2)
+                self.assertEqual(out, "")
+                self.assertIn("one element of a path", err)
+        for command in (["get", "-o"], ["seed", "-d"], ["check", "-d"]):
+            self.assertIn("no directory", self.spate(*command, "", self.album, code=2)[1])
+
+    def test_a_peer_has_a_port(self):
+        for peer in ("127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:99999", "127.0.0.1:-1", "::1",
+                     "[::1]", ":7000"):
+            _, err = self.spate("get", self.album, "--peer", peer, code=2)
+            self.assertIn("is not HOST:PORT or [IPv6]:PORT", err)
+
     def test_usage_errors(self):
         for arguments in (["--files", "1", "a", "b"], ["-O", "x", "a", "b"], ["--port", "65536", "a"],
                           ["--peer", "nonsense", self.album], ["--timeout", "soon", self.album], []):

@@ -23,6 +23,8 @@ static void nobody_known_is_said(void **state)
     (void)state;
     struct spate_status s = {.next_announce_s = -1};
     assert_string_equal(reason(&s, NULL, 0), "no peers known; it has no tracker");
+    snprintf(s.message, sizeof s.message, "no peers known; there is no tracker to ask");
+    assert_string_equal(reason(&s, NULL, 0), s.message);
 }
 
 static void what_the_library_says_comes_first(void **state)
