@@ -139,6 +139,18 @@ static void on_gone(struct torrent *t)
     torrent_destroy(t);
 }
 
+/* There was no memory for a torrent that its user knows already: it is removed, and he is told. */
+static void add_failed(struct session *s, spate_torrent id)
+{
+    struct view *view = hub_find(&s->hub, id);
+    if (view) {
+        log_write(&s->env.log, SPATE_LOG_ERROR, id, "the torrent is removed: %s",
+                  spate_strerror(SPATE_ENOMEM));
+        hub_remove_view(&s->hub, view);
+        hub_release(&s->hub, view);
+    }
+}
+
 static void add_torrent(struct session *s, struct command *command)
 {
     struct torrent *t;
@@ -147,16 +159,20 @@ static void add_torrent(struct session *s, struct command *command)
     const struct torrent_owner owner = {.on_gone = on_gone};
     command->view = NULL;
     command->options = NULL;
+    spate_torrent id = view->id;
     if (torrent_create(&s->env, &s->hub, view, options, owner, &t)) {
+        add_failed(s, id);
         return;
     }
     if (map_put(&s->by_hash, t->metainfo->info_hash, t)) {
         torrent_destroy(t);
+        add_failed(s, id);
         return;
     }
     if (map_put(&s->by_id, &t->id, t)) {
         map_remove(&s->by_hash, t->metainfo->info_hash);
         torrent_destroy(t);
+        add_failed(s, id);
         return;
     }
     list_push_back(&s->torrents, &t->link);

@@ -305,23 +305,43 @@ static void introduce(struct swarm_peer *sp)
     peer_introduce(&sp->conn->peer, &s->settings.pieces->have, &ours);
 }
 
-/* Two connections to the same client: one is enough. */
-static bool is_double(const struct swarm_peer *sp)
+/* Another connection to the same client; NULL: none. */
+static struct swarm_peer *double_of(const struct swarm_peer *sp)
 {
     list_for_each (node, &sp->swarm->peers) {
-        const struct swarm_peer *other = list_entry(node, struct swarm_peer, link);
+        struct swarm_peer *other = list_entry(node, struct swarm_peer, link);
         if (other != sp && other->identified &&
             memcmp(other->conn->peer.remote.peer_id, sp->conn->peer.remote.peer_id, 20) == 0) {
-            return true;
+            return other;
         }
     }
-    return false;
+    return NULL;
+}
+
+/* Whoever has the greater peer id dialled it. */
+static bool is_preferred(const struct swarm_peer *sp)
+{
+    const struct peer *p = &sp->conn->peer;
+    return !p->incoming == (memcmp(p->peer_id, p->remote.peer_id, 20) > 0);
+}
+
+/* Of two connections to the same client one is enough. When both ends dial at once, both have to choose the
+ * same one, or none is left. A peer id is only believed from where it was first seen. */
+static bool goes_as_double(struct swarm_peer *sp)
+{
+    struct swarm_peer *other = double_of(sp);
+    if (other && is_preferred(sp) && !is_preferred(other) &&
+        addr_same_ip(&sp->conn->address, &other->conn->address)) {
+        conn_close(other->conn, SPATE_EEXIST);
+        return false;
+    }
+    return other != NULL;
 }
 
 static void on_identified(struct swarm_peer *sp)
 {
     struct swarm *s = sp->swarm;
-    if (is_double(sp)) {
+    if (goes_as_double(sp)) {
         conn_close(sp->conn, SPATE_EEXIST);
         return;
     }

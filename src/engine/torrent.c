@@ -108,6 +108,7 @@ static void on_lost(void *user, uint32_t piece, uint32_t file, int error)
     pthread_mutex_lock(&t->hub->lock);
     bitset_clear(&t->view->pieces, piece);
     pthread_mutex_unlock(&t->hub->lock);
+    t->read_failed = true;
     torrent_recount(t);
     torrent_save_soon(t);
     if (!t->error) {

@@ -25,6 +25,7 @@ static int build_names(struct torrent *t)
     if (t->paths) {
         return 0;
     }
+    arena_deinit(&t->names); /* of a try for which there was no memory */
     arena_init(&t->names, 0);
     if (t->has_record && t->record.file_count == count) {
         const char **paths = arena_array(&t->names, count + 1, sizeof *paths);
@@ -123,6 +124,7 @@ void torrent_begin(struct torrent *t)
 {
     t->error = 0;
     t->text[0] = 0;
+    t->read_failed = false;
     timer_clear(&t->env->timers, &t->retry_timer);
     if (t->loaded) {
         go_on_after_load(t);

@@ -86,7 +86,7 @@ static int build(struct torrent *t)
         return failed;
     }
     memcpy(r->info_hash, t->metainfo->info_hash, 20);
-    r->clean = t->save_clean && !t->unknown;
+    r->clean = t->save_clean && !t->unknown && !t->read_failed;
     r->completed = pieces_complete(&t->pieces);
     r->completed_announced = t->completed_announced;
     r->key = t->key;
@@ -147,6 +147,9 @@ static void record(struct torrent *t)
     if (failed) {
         log_write(&t->env->log, SPATE_LOG_ERROR, t->id, "cannot record what is on the disk: %s",
                   spate_strerror(failed));
+        if (!t->save_clean) {
+            torrent_save_soon(t);
+        }
         finish(t);
         return;
     }

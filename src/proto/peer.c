@@ -52,7 +52,11 @@ int peer_init(struct peer *p, const struct peer_settings *settings)
         .control_max = LIMIT_PEER_CONTROL_BYTES,
     };
     memcpy(p->peer_id, settings->peer_id, sizeof p->peer_id);
-    return settings->info_hash ? peer_accept(p, settings->info_hash) : 0;
+    int failed = settings->info_hash ? peer_accept(p, settings->info_hash) : 0;
+    if (failed) {
+        peer_deinit(p);
+    }
+    return failed;
 }
 
 void peer_deinit(struct peer *p)
