@@ -8,23 +8,24 @@
 /* name, what is wrong then. */
 #define PLANT_MAP(X)                                                                               \
     X(SKIP_SYNC, "skip-sync", "files are not synced before their pieces are called durable")       \
+    X(RECORD_EARLY, "record-early", "a piece is recorded as durable before it is synced")          \
     X(CLAIM_EARLY, "claim-early", "a piece is claimed before it is written")                       \
     X(BAD_PIECE_GOOD, "bad-piece-good", "a piece whose hash is wrong counts as good")              \
-    X(SWAP_BLOCKS, "swap-blocks", "two blocks of a piece change places on their way to the disk")  \
-    X(WRONG_OFFSET, "wrong-offset", "now and then a write goes sixteen bytes too far")             \
+    X(SWAP_CHUNKS, "swap-chunks", "of two chunks that are written at once one is written twice")   \
+    X(WRONG_OFFSET, "wrong-offset", "long writes go sixteen bytes too far")                        \
+    X(LONG_FILE, "long-file", "files are made one byte too long")                                  \
     X(BAN_NEIGHBOUR, "ban-neighbour", "somebody else is banned for a corrupt block")               \
     X(KEEP_REQUESTS, "keep-requests", "the requests of a peer that left are not taken back")       \
-    X(FORGET_REQUEST, "forget-request", "a request that was answered is not freed")                \
-    X(LOSE_HAVE, "lose-have", "a HAVE is not sent to one of the peers")                            \
+    X(FORGET_TO_FREE, "forget-to-free", "a request that is over is not freed")                     \
+    X(GIVE_TWICE, "give-twice", "the place of a rejected block is given back twice")               \
+    X(LOSE_HAVE, "lose-have", "every eighth HAVE is not sent")                                     \
+    X(MISCOUNT_SEEDS, "miscount-seeds", "a peer that left is still counted by the picker")         \
     X(TOO_MANY_PEERS, "too-many-peers", "a full torrent goes on accepting connections")            \
     X(NO_MEMORY_CAP, "no-memory-cap", "the cap of the memory of pieces in flight is not heeded")   \
-    X(KEEP_CHUNK, "keep-chunk", "a chunk of a written piece is not given back")                    \
-    X(RECORD_EARLY, "record-early", "a piece is recorded durable before it is synced")             \
-    X(FORGET_TIMER, "forget-timer", "an expired request is never asked again")                     \
+    X(KEEP_CHUNK, "keep-chunk", "memory of pieces in flight stays counted when it is given back")  \
     X(NEVER_RETRY, "never-retry", "a tracker that failed once is never asked again")               \
-    X(MISCOUNT_PICKER, "miscount-picker", "a peer that leaves is still counted as having pieces")  \
-    X(READ_PAST, "read-past", "one check of a message's length is missing")                        \
-    X(CHANCE_OF_ITS_OWN, "chance-of-its-own", "an order depends on where memory happens to lie")
+    X(NEVER_ENDS, "never-ends", "a session that closes goes on waiting for its user")              \
+    X(CHANCE_OF_ITS_OWN, "chance-of-its-own", "who is unchoked depends on where memory lies")
 
 enum plant {
     PLANT_NONE,

@@ -8,6 +8,9 @@
 
 enum { PEERS_A_LOOK = 32 };
 
+/* How long a peer may claim what a failed sync has lost. */
+#define WRONG_NS (2 * WORLD_SECOND_NS)
+
 /* News leave at the end of the turn; so much may lie before them in the buffers of a host. */
 #define NEWS_NS    (2 * WORLD_SECOND_NS)
 #define NEWS_BYTES (UINT64_C(2) << 20)
@@ -59,6 +62,17 @@ static uint32_t next_beyond(const struct bitset *a, const struct bitset *b, uint
 
 /* ---- claims ----------------------------------------------------------------------------------- */
 
+static void complain_of_claim(struct world_peer *p, uint32_t piece, const struct world_peer *by)
+{
+    int64_t now_ns = io_sim_now(p->world->sim);
+    p->wrong_ns = p->wrong_ns > 0 ? p->wrong_ns : now_ns;
+    if (p->world->disks_fail && now_ns - p->wrong_ns < WRONG_NS) {
+        return;
+    }
+    COMPLAIN(p->world, CHECKER_CLAIMS, "peer %d claims piece %u, which is not right, says %d",
+             number_of(p), piece, number_of(by));
+}
+
 /* What it claims was found on its disk, once. */
 static void check_claims(struct world_peer *p, const struct torrent *t)
 {
@@ -66,12 +80,12 @@ static void check_claims(struct world_peer *p, const struct torrent *t)
     for (uint32_t i = next_beyond(have, &p->proven, 0); i < have->count;
          i = next_beyond(have, &p->proven, i + 1)) {
         if (!world_piece_equal(p, i)) {
-            COMPLAIN(p->world, CHECKER_CLAIMS, "peer %d claims piece %u, which is not right",
-                     number_of(p), i);
+            complain_of_claim(p, i, p);
             return;
         }
         bitset_set(&p->proven, i);
     }
+    p->wrong_ns = 0;
 }
 
 /* What others were told of it by its own connection. */
@@ -87,9 +101,7 @@ static void check_told(struct world_peer *p, const struct swarm *s)
         for (uint32_t i = next_beyond(told, &other->proven, 0); i < told->count;
              i = next_beyond(told, &other->proven, i + 1)) {
             if (!world_piece_equal(other, i)) {
-                COMPLAIN(p->world, CHECKER_CLAIMS,
-                         "peer %d was told that %d has piece %u, which is not right", number_of(p),
-                         number_of(other), i);
+                complain_of_claim(other, i, p);
                 return;
             }
             bitset_set(&other->proven, i);

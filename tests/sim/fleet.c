@@ -31,6 +31,24 @@ static int64_t now_ms(void)
 
 /* ---- in the worker ---------------------------------------------------------------------------- */
 
+/* The second run finds its memory at other places: nothing may depend on where it lies. */
+static void disturb_heap(void)
+{
+    enum { BLOCKS = 2000 };
+    static void *blocks[BLOCKS];
+    struct dice dice;
+    dice_init(&dice, (uint64_t)getpid());
+    for (int i = 0; i < BLOCKS; i++) {
+        blocks[i] = malloc(16 + dice_below(&dice, 3000));
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        if (dice_below(&dice, 2)) {
+            free(blocks[i]);
+            blocks[i] = NULL; /* the others stay */
+        }
+    }
+}
+
 static void play(const struct job *job, struct outcome *out)
 {
     struct outcome again;
@@ -40,6 +58,7 @@ static void play(const struct job *job, struct outcome *out)
     if (!job->twice || out->verdict.checker[0]) {
         return;
     }
+    disturb_heap();
     struct run second = {.scenario = job->scenario, .seed = job->seed, .set = job->set};
     second.outcome = &again;
     scenario_run(&second);

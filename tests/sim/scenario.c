@@ -1,6 +1,8 @@
 /* What all scenarios share: settings, the making of a world, the bound, the summing up. */
 #include "scenario.h"
 
+#include "memory.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
@@ -74,7 +76,8 @@ void scenario_defaults(const struct scenario *scenario, struct settings_of_run *
 const struct scenario *scenario_at(int index)
 {
     const struct scenario *const tables[] = {scenarios_of_swarms, scenarios_of_faults,
-                                             scenarios_of_disks};
+                                             scenarios_of_disks, scenarios_of_peers,
+                                             scenarios_of_memory};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         for (const struct scenario *s = tables[i]; s->name; s++) {
             if (index-- == 0) {
@@ -170,6 +173,8 @@ static void add_point(struct curve *c, const struct world *w)
 
 struct world *run_begin(struct run *r)
 {
+    memory_begin();
+    r->live_before = memory_use().live;
     struct world *w = world_create(r->seed);
     r->world = w;
     w->user = r;
@@ -357,8 +362,16 @@ void run_end(struct run *r)
     o->log_hash = io_sim_log_hash(w->sim);
     o->events = io_sim_events(w->sim);
     o->verdict = w->verdict;
+    o->memory_bytes = memory_use().peak_bytes;
     world_free(w);
     r->world = NULL;
+    uint64_t live = memory_use().live;
+    if (!o->verdict.checker[0] && live != r->live_before) {
+        snprintf(o->verdict.checker, sizeof o->verdict.checker, "%s", checker_name(CHECKER_LEAKS));
+        snprintf(o->verdict.text, sizeof o->verdict.text,
+                 "%" PRIu64 " pieces of memory are in use after the end of the world",
+                 live - r->live_before);
+    }
 }
 
 static uint64_t cpu_ns(void)

@@ -64,6 +64,7 @@ struct outcome {
     uint64_t payload_bytes;     /* of the torrent */
     struct world_totals totals; /* of all peers */
     uint64_t wire_bytes;        /* sent by all hosts */
+    uint64_t memory_bytes;      /* most that the sessions had at once */
     uint32_t
         fairness_ppm; /* Jain's index over what leechers gave for what they took; 0: not known */
 };
@@ -88,9 +89,10 @@ struct run {
     struct world *world;
     struct dice dice; /* for what the seed chooses */
     struct outcome *outcome;
-    struct curve *curve; /* NULL: nobody draws */
-    FILE *log;           /* NULL: nobody reads along */
-    bool describe;       /* what every peer is doing goes to stderr when it fails */
+    struct curve *curve;  /* NULL: nobody draws */
+    FILE *log;            /* NULL: nobody reads along */
+    bool describe;        /* what every peer is doing goes to stderr when it fails */
+    uint64_t live_before; /* pieces of memory in use before the world was made */
     /* For faults of disks and memory. */
     uint64_t fault_index, fault_calls;
     const struct io *fault_host;
@@ -138,6 +140,7 @@ void run_bound(struct run *);
 void run_end(struct run *);
 
 /* Tables of scenarios, one a file. */
-extern const struct scenario scenarios_of_swarms[], scenarios_of_faults[], scenarios_of_disks[];
+extern const struct scenario scenarios_of_swarms[], scenarios_of_faults[], scenarios_of_disks[],
+    scenarios_of_peers[], scenarios_of_memory[];
 
 #endif

@@ -15,6 +15,7 @@ static void play_full(struct run *r)
     struct world *w = run_begin(r);
     w->settings.allocation = (uint32_t)(SPATE_ALLOCATE_SPARSE + dice_below(&r->dice, 3));
     w->resume_after_ns = 3 * WORLD_SECOND_NS;
+    w->disks_fail = true;
     run_populate(r);
     struct io_sim_disk small = w->disk;
     for (int i = (int)r->set.seeds; i < w->peer_count; i++) {
@@ -49,6 +50,7 @@ static void play_world_of_calls(struct run *r)
 {
     struct world *w = run_begin(r);
     w->resume_after_ns = 2 * WORLD_SECOND_NS;
+    w->disks_fail = true;
     r->fault_calls = 0;
     r->fault_over = false;
     run_populate(r);

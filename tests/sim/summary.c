@@ -59,6 +59,7 @@ void summary_print(const struct run *r, FILE *out)
         fprintf(out, "  fairness     %.3f (Jain, of what leechers gave for what they took)\n",
                 (double)o->fairness_ppm / 1e6);
     }
+    fprintf(out, "  memory       %.2f MiB at most, all sessions together\n", mib(o->memory_bytes));
     fprintf(out, "  cost         %.3f s of this world, %" PRIu64 " events, %.3f s of processor\n",
             seconds(o->end_ns), o->events, (double)o->cpu_ns / 1e9);
     fprintf(out, "  log hash     %016" PRIx64 "\n", o->log_hash);
@@ -103,9 +104,10 @@ void summary_print_json(const struct run *r, FILE *out)
     fprintf(out,
             ",\"downloaded_bytes\":%" PRIu64 ",\"uploaded_bytes\":%" PRIu64
             ",\"wasted_bytes\":%" PRIu64 ",\"failed_bytes\":%" PRIu64 ",\"wire_bytes\":%" PRIu64
-            ",\"overhead\":%.6f,\"fairness\":%.6f",
+            ",\"memory_bytes\":%" PRIu64 ",\"overhead\":%.6f,\"fairness\":%.6f",
             o->totals.downloaded_bytes, o->totals.uploaded_bytes, o->totals.wasted_bytes,
-            o->totals.failed_bytes, o->wire_bytes, overhead(o), (double)o->fairness_ppm / 1e6);
+            o->totals.failed_bytes, o->wire_bytes, o->memory_bytes, overhead(o),
+            (double)o->fairness_ppm / 1e6);
     fprintf(out, ",\"virtual_s\":%.6f,\"events\":%" PRIu64 ",\"cpu_s\":%.6f", seconds(o->end_ns),
             o->events, (double)o->cpu_ns / 1e9);
     fprintf(out, ",\"log_hash\":\"%016" PRIx64 "\",\"failed\":", o->log_hash);

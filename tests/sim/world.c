@@ -225,19 +225,26 @@ void world_set_up(struct world_peer *p, bool up)
     io_sim_set_up(p->io, up);
 }
 
-void world_start(struct world_peer *p)
+/* The user adds the torrent. */
+static int add_torrent(struct world_peer *p, struct spate_error *error)
 {
     struct world *w = p->world;
     struct spate_add add;
+    spate_add_init(&add, sizeof add);
+    add.metainfo = w->metainfo;
+    add.metainfo_size = w->metainfo_bytes;
+    add.save_path = "/data";
+    return session_add(p->session, &add, &p->torrent, error);
+}
+
+void world_start(struct world_peer *p)
+{
+    struct world *w = p->world;
     struct spate_error error = {.size = sizeof error};
     MUST(!p->session);
     int failed = session_create(p->io, &w->settings, false, &p->session, &error);
     if (!failed) {
-        spate_add_init(&add, sizeof add);
-        add.metainfo = w->metainfo;
-        add.metainfo_size = w->metainfo_bytes;
-        add.save_path = "/data";
-        failed = session_add(p->session, &add, &p->torrent, &error);
+        failed = add_torrent(p, &error);
     }
     if (failed) {
         fprintf(stderr, "starting a session: %s\n", error.text);
@@ -437,13 +444,17 @@ static void see_failure(struct world_peer *p, enum spate_state state)
 {
     struct world *w = p->world;
     int64_t now_ns = io_sim_now(w->sim);
-    if (state != SPATE_STATE_ERROR) {
+    if (state != SPATE_STATE_ERROR && state != SPATE_STATE_REMOVED) {
         p->failed_ns = 0;
     } else if (p->failed_ns == 0) {
         p->failed_ns = now_ns;
     } else if (w->resume_after_ns > 0 && now_ns - p->failed_ns >= w->resume_after_ns) {
         p->failed_ns = now_ns;
-        world_command(p, COMMAND_RESUME);
+        if (state == SPATE_STATE_ERROR) {
+            world_command(p, COMMAND_RESUME);
+        } else if (!p->leaving) {
+            add_torrent(p, NULL);
+        }
     }
 }
 

@@ -54,6 +54,7 @@ struct world_peer {
     /* The checkers': pieces it claimed, whose bytes were found on its disk; those it had at news_ns. */
     struct bitset proven, news;
     int64_t news_ns;
+    int64_t wrong_ns; /* since when it has claimed a piece that is not right; 0: it does not */
 };
 
 /* What a checker had to say first. */
@@ -79,8 +80,11 @@ struct world {
     /* For hosts that are added or started later. */
     struct spate_settings settings;
     struct io_sim_disk disk;
-    /* A user who tries again: torrents in error are resumed after so long; 0: never. */
+    /* A user who tries again: torrents in error are resumed after so long, those that were removed are
+     * added again; 0: never. */
     int64_t resume_after_ns;
+    /* Syncs fail, and lose what was written: its owner may learn that a moment later. */
+    bool disks_fail;
 
     /* Called every look_ns of the world's time, and before a session that has said goodbye is freed.
      * NULL: sessions are only asked for their consistency. */
