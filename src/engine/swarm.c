@@ -565,11 +565,17 @@ static const struct conn_owner swarm_conn_owner = {
 
 /* ---- its life -------------------------------------------------------------------------------- */
 
+/* Those that deliver choose first. */
 static void on_refill(struct turn_work *work)
 {
     struct swarm *s = list_entry(work, struct swarm, refill);
-    list_for_each (node, &s->peers) {
-        swarm_peer_fill(list_entry(node, struct swarm_peer, link));
+    for (int reliable = 1; reliable >= 0; reliable--) {
+        list_for_each (node, &s->peers) {
+            struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+            if (sp->requester.reliable == reliable) {
+                swarm_peer_fill(sp);
+            }
+        }
     }
 }
 

@@ -95,6 +95,9 @@ void swarm_peer_fill(struct swarm_peer *sp)
     if (!sp->identified || sp->conn->state != CONN_OPEN || s->closing) {
         return;
     }
+    if (!sp->requester.reliable && list_linked(&s->refill.link)) {
+        return; /* its turn comes there, after those that deliver */
+    }
     peer_interest(&sp->conn->peer, sp->interesting > 0);
     conn_touch(sp->conn);
     if (sp->interesting > 0 && (!sp->conn->peer.chokes_us || sp->allowed_fast_count > 0)) {
@@ -128,8 +131,9 @@ void swarm_peer_expire(struct swarm_peer *sp, int64_t now_ns)
     } while (count == max);
     if (any) {
         swarm_refill_soon(sp->swarm);
+    } else {
+        swarm_peer_fill(sp);
     }
-    swarm_peer_fill(sp);
 }
 
 void swarm_peer_release(struct swarm_peer *sp)

@@ -285,7 +285,7 @@ static bool copy_from_slowest(struct requests *r, struct requester *q, const str
 {
     struct request *best = NULL;
     int64_t best_wait = 0;
-    if (q->copies >= REQUEST_COPIES_MAX) {
+    if (q->copies >= REQUEST_COPIES_MAX || (r->reliable_seen && !q->reliable)) {
         return false;
     }
     list_for_each (node, &r->requesters) {
@@ -422,6 +422,7 @@ enum request_verdict requests_on_block(struct requests *r, struct requester *q, 
         }
         forget_request(r, asked);
     }
+    q->reliable = r->reliable_seen = true;
     p->cells[index] = (struct cell){.sender = q->key, .state = CELL_RECEIVED};
     p->free_count--;
     partial_find_free(p);
@@ -448,6 +449,7 @@ void requests_on_reject(struct requests *r, struct requester *q, struct block b)
     struct request *request = find_request(r, q, b);
     if (request) {
         struct partial *p = request->partial;
+        q->reliable = false;
         count_reject(r, q, request);
         forget_request(r, request);
         partials_settle(&r->partials, p);
@@ -484,6 +486,7 @@ uint32_t requests_release(struct requests *r, struct requester *q)
         struct partial *p = request->partial;
         forget_request(r, request);
         partials_settle(&r->partials, p);
+        q->reliable = false;
         released++;
     }
     leave_piece(r, q);
@@ -681,6 +684,7 @@ uint32_t requests_expire(struct requests *r, struct requester *q, int64_t now_ns
         struct request *request = oldest_of(q);
         struct partial *p = request->partial;
         out[count++] = partials_block(&r->partials, p->piece, request->index);
+        q->reliable = false;
         forget_request(r, request);
         partials_settle(&r->partials, p);
     }

@@ -5,10 +5,11 @@
  * choice: the piece this peer works on, the most complete started piece it has, the picker's; then,
  * when no block is left unasked, copies of what the slowest peers owe (the endgame).
  *
- * A block is free, asked of one peer (of two in the endgame), or received; one that is nothing but
- * padding (BEP 47) is never asked. A started piece stays
+ * A block is free, asked of one peer (of two in the endgame, the second one reliable), or received;
+ * one that is nothing but padding (BEP 47) is never asked. A started piece stays
  * known until requests_on_piece_done(). Blocks come free again by reject, expiry, release and
- * failure: whoever causes that should afterwards offer work to idle peers. */
+ * failure: whoever causes that should afterwards offer work to idle peers, the reliable ones first,
+ * or two peers that never answer could pass a block to and fro for ever. */
 #ifndef SWARM_REQUESTS_H
 #define SWARM_REQUESTS_H
 
@@ -32,6 +33,7 @@ struct requester {
     uint32_t outstanding; /* requests it has not answered */
     uint32_t copies;      /* those of them that are endgame copies */
     bool snubbed;         /* it stopped sending: one request at a time until it delivers */
+    bool reliable;        /* it has delivered, and since then given back nothing it was asked for */
     struct pipeline pipeline; /* its rate and round trip */
 
     uint32_t reqq;           /* most requests it accepts */
@@ -57,6 +59,7 @@ struct requests {
     struct list spare;      /* requests to be used again */
     uint64_t serial;        /* of the next request */
     uint64_t outstanding;   /* requests at all peers */
+    bool reliable_seen;     /* some peer has delivered */
 };
 
 struct request_choice {

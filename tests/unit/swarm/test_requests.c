@@ -306,9 +306,39 @@ static void the_endgame_asks_two_peers_and_cancels_the_loser(void **state)
     /* the one who was asked first may win too; when he leaves, the copy remains */
     requests_release(&w.requests, &slow);
     assert_int_equal(fast.outstanding, 1);
+    assert_true(nothing(&w, &third, 4 * S)); /* it has never delivered */
+    third.reliable = true;
     assert_true(next(&w, &third, 4 * S).duplicate);
     requests_release(&w.requests, &fast);
     requests_release(&w.requests, &third);
+    end(&w);
+}
+
+static void who_gives_back_what_it_was_asked_for_makes_no_copies(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester a, b;
+    begin(&w, 2, 2);
+    join(&a, 1);
+    join(&b, 2);
+    struct request_choice first = next(&w, &a, S);
+    struct request_choice second = next(&w, &b, S);
+    assert_int_equal(deliver(&w, &a, first.block, 2 * S), REQUEST_WANTED);
+    assert_int_equal(deliver(&w, &b, second.block, 2 * S), REQUEST_WANTED);
+    assert_true(a.reliable && b.reliable);
+    second = next(&w, &b, 2 * S);
+    requests_on_reject(&w.requests, &b, second.block);
+    assert_false(b.reliable);
+    struct request_choice choice;
+    while (requests_next(&w.requests, &a, NULL, true, true, 2 * S, &choice)) {
+    }
+    assert_true(nothing(&w, &b, 30 * S));
+    b.reliable = true;
+    assert_true(next(&w, &b, 30 * S).duplicate);
+    requests_release(&w.requests, &a);
+    assert_false(a.reliable);
+    requests_release(&w.requests, &b);
     end(&w);
 }
 
@@ -1060,6 +1090,7 @@ int main(void)
         cmocka_unit_test(a_piece_with_something_received_stays_started),
         cmocka_unit_test(blocks_nobody_could_have_asked_are_unasked),
         cmocka_unit_test(the_endgame_asks_two_peers_and_cancels_the_loser),
+        cmocka_unit_test(who_gives_back_what_it_was_asked_for_makes_no_copies),
         cmocka_unit_test(there_is_no_endgame_while_a_block_is_unasked),
         cmocka_unit_test(copies_at_one_peer_are_bounded),
         cmocka_unit_test(a_copy_that_would_come_too_late_is_asked_when_the_owner_falls_silent),

@@ -12,7 +12,7 @@
 static const struct world_file files[] = {{NULL, 2000000}};
 static const struct world_torrent hostile_torrent = {files, 1, 65536, WORLD_TRACKER_NONE};
 
-enum { HONEST = 4, PATIENCE_S = 600, CROWD = 8, HOSTILES_MAX = 80 };
+enum { HONEST = 4, PATIENCE_S = 600, CROWD = 8 };
 
 /* What the logs of the honest say of the hosts at 10.66.0.x. */
 struct heard {
@@ -131,7 +131,6 @@ static int64_t crowd_ns(uint64_t seed, int strangers)
     dice_init(&dice, seed);
     for (int i = 0; i < strangers; i++) {
         uint32_t which = dice_below(&dice, (uint32_t)hostile_behaviour_count);
-        printf("  %s\n", hostile_behaviours[which].name);
         hostiles[i] =
             hostile_create(w, (uint8_t)(i + 1), seed + (uint64_t)i, &hostile_behaviours[which]);
         for (int j = 0; j < CROWD; j++) {
@@ -139,7 +138,7 @@ static int64_t crowd_ns(uint64_t seed, int strangers)
         }
     }
     int64_t began_ns = io_sim_now(w->sim);
-    if (!world_finish(w, 200 * WORLD_SECOND_NS)) {
+    if (!world_finish(w, 900 * WORLD_SECOND_NS)) {
         world_describe(w);
         fail_msg("seed %llu did not finish", (unsigned long long)seed);
     }
@@ -157,10 +156,11 @@ static int64_t crowd_ns(uint64_t seed, int strangers)
 static void half_a_swarm_of_strangers_costs_less_than_twice_the_time(void **state)
 {
     (void)state;
-    for (uint64_t seed = 18; seed <= 18; seed++) {
+    /* Seed 18 once never finished: two strangers passed the last block to and fro. */
+    for (uint64_t seed = 1; seed <= 20; seed++) {
         int64_t alone_ns = crowd_ns(seed, 0), among_ns = crowd_ns(seed, CROWD);
         if (among_ns > 2 * alone_ns) {
-            printf("seed %llu: %.1f s among strangers, %.1f s alone\n", (unsigned long long)seed,
+            fail_msg("seed %llu: %.1f s among strangers, %.1f s alone", (unsigned long long)seed,
                      (double)among_ns / 1e9, (double)alone_ns / 1e9);
         }
     }
