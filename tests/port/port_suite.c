@@ -105,7 +105,8 @@ static size_t add(struct CMUnitTest *all, size_t count, const struct port_hooks 
 int port_suite_run(const char *driver, const struct port_hooks *hooks)
 {
     static const struct CMUnitTest *(*const groups[])(size_t *) = {
-        port_suite_time, port_suite_sockets, port_suite_udp, port_suite_files, port_suite_web};
+        port_suite_time,  port_suite_sockets, port_suite_udp,
+        port_suite_files, port_suite_web,     port_suite_sqlite};
     struct CMUnitTest all[TESTS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {

@@ -52,6 +52,7 @@ const struct CMUnitTest *port_suite_sockets(size_t *count);
 const struct CMUnitTest *port_suite_udp(size_t *count);
 const struct CMUnitTest *port_suite_files(size_t *count);
 const struct CMUnitTest *port_suite_web(size_t *count);
+const struct CMUnitTest *port_suite_sqlite(size_t *count);
 
 int port_setup(void **state);
 int port_teardown(void **state);

@@ -141,6 +141,38 @@ static void recover(struct play *p, uint64_t next_crash)
     p->recoveries++;
 }
 
+/* The user tries again every second; the disk is repaired after three. True: the session said that it failed. */
+static bool fail_and_finish(uint64_t index, bool for_good, int error)
+{
+    struct play p;
+    begin(&p, 2000 + index);
+    p.world->resume_after_ns = WORLD_SECOND_NS;
+    io_sim_set_disk_failure(p.leecher->io, index, for_good ? UINT64_MAX : index, error);
+    int64_t until_ns = io_sim_now(p.world->sim) + 300 * WORLD_SECOND_NS, failing_ns = 0;
+    bool said = false;
+    while (!world_all_complete(p.world)) {
+        int64_t now_ns = io_sim_now(p.world->sim);
+        failing_ns = io_sim_disk_calls(p.leecher->io) > index && !failing_ns ? now_ns : failing_ns;
+        if (failing_ns && now_ns - failing_ns > 3 * WORLD_SECOND_NS) {
+            io_sim_set_disk_failure(p.leecher->io, UINT64_MAX, 0, error);
+        }
+        if (!world_run(p.world, WORLD_SECOND_NS / 20) || now_ns > until_ns) {
+            world_describe(p.world);
+            fail_msg("call %llu: it does not go on", (unsigned long long)index);
+        }
+        said |= world_state(p.leecher) == SPATE_STATE_ERROR;
+    }
+    /* Once all of it is recorded, it stays. */
+    world_run(p.world, 15 * WORLD_SECOND_NS);
+    assert_int_equal(world_torrent(p.leecher)->pieces.durable.ones, p.world->piece_count);
+    io_sim_crash(p.leecher->io, IO_SIM_CRASH_POWER);
+    recover(&p, UINT64_MAX);
+    assert_false(go_on(&p));
+    assert_true(world_files_equal(p.leecher));
+    end(&p);
+    return said;
+}
+
 static uint64_t calls_of_a_run(void)
 {
     struct play p;
@@ -214,6 +246,18 @@ static void a_session_that_is_crashed_again_and_again_finishes(void **state)
     assert_true(recoveries > 24);
 }
 
+static void each_disk_call_of_a_session_may_fail_once_and_for_good(void **state)
+{
+    static const int errors[] = {SPATE_EIO, SPATE_ENOSPC, SPATE_EROFS};
+    uint64_t calls = calls_of_a_run(), once = 0, for_good = 0;
+    (void)state;
+    for (uint64_t index = 0; index < calls; index += 11) {
+        once += fail_and_finish(index, false, errors[index % 3]);
+        for_good += fail_and_finish(index + 5, true, errors[index % 3]);
+    }
+    assert_true(once > 0 && for_good > calls / 22);
+}
+
 static void a_killed_session_finishes_and_its_peers_hear_of_it(void **state)
 {
     struct play p;
@@ -285,6 +329,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crash_before_any_disk_call_costs_nothing_that_was_durable),
         cmocka_unit_test(a_session_that_is_crashed_again_and_again_finishes),
+        cmocka_unit_test(each_disk_call_of_a_session_may_fail_once_and_for_good),
         cmocka_unit_test(a_killed_session_finishes_and_its_peers_hear_of_it),
         cmocka_unit_test(a_host_that_comes_back_resets_the_connections_of_its_former_life),
         cmocka_unit_test(a_crashed_run_is_the_same_run_again),

@@ -32,6 +32,14 @@ static inline bool io_sim_slot_is_tagged(uint64_t slot)
     return (slot & 1) != 0;
 }
 
+static inline struct io_sim_epoch *io_sim_epoch_at(struct io_sim_pages *p, uint32_t epoch)
+{
+    return epoch == 0 ? &p->since_sync : &p->later[epoch - 1];
+}
+
+/* There is one epoch again: the disk has durable_length, and may have the present one. */
+void io_sim_pages_begin(struct io_sim_pages *, uint64_t durable_length);
+
 void io_sim_slot_free(uint64_t slot);
 /* A slot of that content. */
 uint64_t io_sim_slot_of(struct io_sim_pages *, uint64_t page, const uint8_t *bytes);

@@ -253,6 +253,7 @@ void io_sim_pages_deinit(struct io_sim_pages *p)
         }
     }
     free(p->extents);
+    free(p->later);
     io_sim_pages_init(p, p->payloads);
 }
 
@@ -407,21 +408,39 @@ void io_sim_pages_cut(struct io_sim_pages *p, uint64_t length)
     }
 }
 
+void io_sim_pages_begin(struct io_sim_pages *p, uint64_t durable_length)
+{
+    free(p->later);
+    p->later = NULL;
+    p->epoch = 0;
+    p->since_sync = (struct io_sim_epoch){.base = durable_length, .top = p->length};
+}
+
+static void begin_epoch(struct io_sim_pages *p, uint64_t length)
+{
+    if (p->epoch + 1 == IO_SIM_EPOCHS_MAX) {
+        io_sim_pages_sync(p); /* as the kernel does in its own time */
+    }
+    if (!p->later) {
+        p->later = calloc(IO_SIM_EPOCHS_MAX, sizeof *p->later);
+        ASSERT(p->later);
+    }
+    *io_sim_epoch_at(p, ++p->epoch) = (struct io_sim_epoch){.base = length, .top = length};
+}
+
 void io_sim_pages_set_length(struct io_sim_pages *p, uint64_t length)
 {
-    if (length < p->length) {
-        if (p->epoch + 1 == IO_SIM_EPOCHS_MAX) {
-            io_sim_pages_sync(p); /* as the kernel does in its own time */
-        }
-        p->epochs[++p->epoch] = (struct io_sim_epoch){.base = length, .top = length};
+    bool is_cut = length < p->length;
+    if (is_cut && !p->durable_only) {
+        begin_epoch(p, length);
+    }
+    if (is_cut) {
         io_sim_pages_cut(p, length);
     }
     p->length = length;
-    if (p->epochs[p->epoch].top < length) {
-        p->epochs[p->epoch].top = length;
-    }
+    struct io_sim_epoch *epoch = io_sim_epoch_at(p, p->epoch);
+    epoch->top = epoch->top > length ? epoch->top : length;
     if (p->durable_only) {
-        p->epoch = 0;
-        p->epochs[0] = (struct io_sim_epoch){.base = length, .top = length};
+        io_sim_pages_begin(p, length);
     }
 }

@@ -27,9 +27,10 @@ struct io_sim_pages {
     uint64_t length;                        /* bytes of the file */
     bool durable_only;                      /* writes are on the disk at once */
     struct list dirty;                      /* of io_sim_extent.dirty: those with changes */
-    struct io_sim_epoch epochs[IO_SIM_EPOCHS_MAX];
-    uint32_t epoch;        /* the present one; those before it ended with a cut */
-    uint32_t source;       /* of the last page that was payload, */
+    struct io_sim_epoch since_sync;         /* the first epoch, */
+    struct io_sim_epoch *later;             /* owned; and those after a cut; NULL: there was none */
+    uint32_t epoch;                         /* the present one; those before it ended with a cut */
+    uint32_t source;                        /* of the last page that was payload, */
     uint64_t source_shift; /* whose offset there is so much more than in the file */
 };
 

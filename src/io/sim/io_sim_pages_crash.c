@@ -19,13 +19,7 @@ enum {
 
 bool io_sim_pages_are_durable(const struct io_sim_pages *p)
 {
-    return list_empty(&p->dirty) && p->epoch == 0 && p->epochs[0].base == p->epochs[0].top;
-}
-
-static void begin_anew(struct io_sim_pages *p, uint64_t durable_length)
-{
-    p->epoch = 0;
-    p->epochs[0] = (struct io_sim_epoch){.base = durable_length, .top = p->length};
+    return list_empty(&p->dirty) && p->epoch == 0 && p->since_sync.base == p->since_sync.top;
 }
 
 void io_sim_pages_sync(struct io_sim_pages *p)
@@ -36,7 +30,7 @@ void io_sim_pages_sync(struct io_sim_pages *p)
         io_sim_extent_settle(x);
         io_sim_extent_close(p, x);
     }
-    begin_anew(p, p->length);
+    io_sim_pages_begin(p, p->length);
 }
 
 /* What a crash decides for one file. */
@@ -158,9 +152,9 @@ static void settle(struct io_sim_pages *p, const struct fate *fate)
     }
 }
 
-static uint64_t choose_length(const struct io_sim_pages *p, const struct fate *fate)
+static uint64_t choose_length(struct io_sim_pages *p, const struct fate *fate)
 {
-    const struct io_sim_epoch *epoch = &p->epochs[fate->epoch];
+    const struct io_sim_epoch *epoch = io_sim_epoch_at(p, fate->epoch);
     uint64_t range = epoch->top - epoch->base;
     if (fate->loss == IO_SIM_LOSE_ALL) {
         return epoch->base;
@@ -185,7 +179,7 @@ void io_sim_pages_crash(struct io_sim_pages *p, enum io_sim_loss loss, struct di
     }
     settle(p, &fate);
     p->length = choose_length(p, &fate);
-    begin_anew(p, p->length);
+    io_sim_pages_begin(p, p->length);
     p->durable_only = true;
     io_sim_pages_cut(p, p->length);
     p->durable_only = false;
@@ -197,8 +191,8 @@ void io_sim_pages_fail_sync(struct io_sim_pages *p, struct dice *dice)
     const struct fate fate = {
         .loss = IO_SIM_LOSE_PAGES, .epoch = p->epoch, .dice = dice, .odds = dice_below(dice, ODDS)};
     if (!io_sim_pages_are_durable(p)) {
-        uint64_t base = p->epochs[0].base;
+        uint64_t base = p->since_sync.base;
         settle(p, &fate);
-        begin_anew(p, base < p->length ? base : p->length);
+        io_sim_pages_begin(p, base < p->length ? base : p->length);
     }
 }
