@@ -183,7 +183,8 @@ static void *nothing(void *argument)
 
 int main(void)
 {
-    pthread_t first; /* with it a sanitizer starts its own, which is then counted before and after */
+    pthread_t
+        first; /* with it a sanitizer starts its own, which is then counted before and after */
     if (pthread_create(&first, NULL, nothing, NULL) != 0 || pthread_join(first, NULL) != 0) {
         return 1;
     }
