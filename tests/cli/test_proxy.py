@@ -339,7 +339,7 @@ class Hosts(Case):
             out = self.spate_with_hosts("get", "data.torrent", "-o", "out-" + name, "--bind", "127.0.0.1", "--timeout", "60",
                                         "--tracker", f"udp://{name}:{port}/announce")
             self.assertIn("complete", out)
-        self.spate_with_hosts("get", "data.torrent", "-o", "out", "--bind", "127.0.0.1", "--timeout", "1", "--tracker",
+        self.spate_with_hosts("get", "data.torrent", "-o", "out", "--bind", "127.0.0.1", "--timeout", "5", "--tracker",
                               f"http://alias.example:{web.server_port}/announce", code=4)
         self.assertIn("/announce", web.seen)
         self.stop(process)
