@@ -845,6 +845,301 @@ static void a_redirect_never_leads_to_less_safety_or_into_a_private_network(void
     io_sim_destroy(s.sim);
 }
 
+/* ---- parts of the net ------------------------------------------------------------------------- */
+
+static void parts_do_not_hear_each_other_until_they_are_one(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct stream across, within;
+    scene_init(&s, 21);
+    set_rates(&s, 0, 1000000, 0);
+    stream_begin(&s, &across, 0, 1, 100000000);
+    stream_begin(&s, &within, 0, 2, 100000000);
+    pass(&s, SECOND_NS);
+    io_sim_set_part(s.io[1], 1);
+    pass(&s, SECOND_NS);
+    uint64_t before = across.received, other = within.received;
+    pass(&s, 5 * SECOND_NS);
+    assert_true(before > 0);
+    assert_int_equal(across.received, before);
+    assert_true(within.received > other + 4000000);
+    io_sim_set_part(s.io[1], 0);
+    pass(&s, 20 * SECOND_NS);
+    assert_true(across.received > before + 4000000);
+    io_sim_destroy(s.sim);
+}
+
+static void a_line_that_changes_is_at_once_as_fast_as_it_then_is(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct stream f;
+    scene_init(&s, 22);
+    set_rates(&s, 0, 100000, 0);
+    stream_begin(&s, &f, 0, 1, 100000000);
+    pass(&s, 10 * SECOND_NS);
+    assert_in_range(f.received, 900000, 1000000);
+    set_rates(&s, 0, 1000000, 0);
+    uint64_t before = f.received;
+    pass(&s, 10 * SECOND_NS);
+    assert_in_range(f.received - before, 9000000, 10000000);
+    set_rates(&s, 0, 10000, 0);
+    pass(&s, SECOND_NS);
+    before = f.received;
+    pass(&s, 10 * SECOND_NS);
+    assert_in_range(f.received - before, 90000, 105000);
+    io_sim_destroy(s.sim);
+}
+
+static void a_host_without_power_is_silent_and_resets_when_it_is_back(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct stream f;
+    scene_init(&s, 23);
+    stream_begin(&s, &f, 0, 1, 1000000000);
+    pass(&s, SECOND_NS);
+    struct io *old = s.io[1];
+    uint64_t before = f.received;
+    io_sim_crash(old, IO_SIM_CRASH_POWER);
+    pass(&s, 5 * SECOND_NS);
+    assert_true(before > 0 && f.received == before && f.failed == 0);
+    s.io[1] = io_sim_restart(old);
+    pass(&s, 30 * SECOND_NS);
+    assert_int_equal(f.failed, SPATE_ERESET);
+    stream_begin(&s, &f, 0, 1, 100000); /* the same address again */
+    pass(&s, 5 * SECOND_NS);
+    assert_int_equal(f.received, 100000);
+    io_sim_destroy(s.sim);
+}
+
+static void a_jump_of_the_wall_clock_moves_no_timer(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s, 24);
+    struct noted timer = noted_make(s.io[0]);
+    int64_t at_ns = io_sim_now(s.sim) + 10 * SECOND_NS, other_ns = io_wall(s.io[1]);
+    io_timer(s.io[0], &timer.op, at_ns);
+    pass(&s, SECOND_NS);
+    io_sim_set_wall(s.io[0], io_wall(s.io[0]) + 365 * 86400 * SECOND_NS);
+    pass(&s, SECOND_NS);
+    io_sim_set_wall(s.io[0], 0);
+    await(&s, &timer.op);
+    assert_int_equal(timer.at_ns, at_ns);
+    assert_int_equal(io_wall(s.io[0]), 8 * SECOND_NS);
+    assert_int_equal(io_wall(s.io[1]) - other_ns, 10 * SECOND_NS);
+    io_sim_destroy(s.sim);
+}
+
+/* ---- address translation ---------------------------------------------------------------------- */
+
+/* Hosts 0 and 1 behind a box at 203.0.113.1, host 2 outside; each with a UDP socket. */
+struct behind {
+    struct scene s;
+    struct io_sim_nat *nat;
+    struct io_socket *sockets[HOSTS];
+};
+
+static void behind_init(struct behind *b, enum io_sim_nat_kind kind)
+{
+    const uint8_t outside[4] = {203, 0, 113, 1};
+    scene_init(&b->s, 31);
+    assert_int_equal(io_sim_nat_create(b->s.sim, kind, addr_v4(outside, 0), &b->nat), 0);
+    for (int i = 0; i < HOSTS; i++) {
+        if (i < 2) {
+            io_sim_set_nat(b->s.io[i], b->nat);
+        }
+        b->sockets[i] = open_udp(&b->s, i);
+    }
+}
+
+/* Sends a datagram of one byte. */
+static void say(struct behind *b, int from, struct io_socket *socket, const struct addr *to)
+{
+    uint8_t byte = 7;
+    struct io_datagram d = {.peer = *to, .size = 1, .bytes = &byte};
+    assert_int_equal(io_udp_send(b->s.io[from], socket, &d, 1), 1);
+    pass(&b->s, 100 * MS_NS);
+}
+
+/* What came, and from whom. */
+static bool hears(struct behind *b, int host, struct addr *from)
+{
+    uint8_t bytes[16];
+    struct io_datagram d = {.bytes = bytes, .size = sizeof bytes};
+    bool any = io_udp_receive(b->s.io[host], b->sockets[host], &d, 1) == 1;
+    *from = any ? d.peer : (struct addr){.family = ADDR_NONE};
+    return any;
+}
+
+static void hosts_behind_a_box_share_its_address_and_have_ports_of_their_own(void **state)
+{
+    (void)state;
+    struct behind b;
+    struct addr first, second, answer;
+    behind_init(&b, IO_SIM_NAT_OPEN);
+    say(&b, 0, b.sockets[0], &b.s.at[2]);
+    assert_true(hears(&b, 2, &first));
+    say(&b, 1, b.sockets[1], &b.s.at[2]);
+    assert_true(hears(&b, 2, &second));
+    assert_true(addr_same_ip(&first, &second) && first.port != second.port);
+    assert_int_equal(first.ip[0], 203);
+    assert_int_equal(first.port, PORT); /* kept, since it was free */
+    say(&b, 2, b.sockets[2], &second);
+    assert_false(hears(&b, 0, &answer));
+    assert_true(hears(&b, 1, &answer));
+    assert_true(addr_equals(&answer, &b.s.at[2]));
+    /* Behind the box they are neighbours; from outside nobody knows their own addresses. */
+    say(&b, 0, b.sockets[0], &b.s.at[1]);
+    assert_true(hears(&b, 1, &answer));
+    assert_true(addr_equals(&answer, &b.s.at[0]));
+    say(&b, 2, b.sockets[2], &b.s.at[0]);
+    assert_false(hears(&b, 0, &answer));
+    io_sim_destroy(b.s.sim);
+}
+
+/* Whether host 2 gets in where host 0 has sent to it: from the same port, from another port. */
+static void a_box_lets_in_whom_its_kind_says(void **state)
+{
+    (void)state;
+    static const struct {
+        enum io_sim_nat_kind kind;
+        bool stranger, port;
+    } kinds[] = {{IO_SIM_NAT_OPEN, true, true},
+                 {IO_SIM_NAT_RESTRICTED, false, true},
+                 {IO_SIM_NAT_PORT_RESTRICTED, false, false},
+                 {IO_SIM_NAT_SYMMETRIC, false, false}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct behind b;
+        struct addr outside, from;
+        struct io_socket *other_port, *stranger;
+        struct io *io;
+        struct io_bind bind = {.address = {.family = ADDR_V4, .port = PORT + 1}};
+        const uint8_t ip[4] = {10, 0, 0, 77};
+        behind_init(&b, kinds[i].kind);
+        assert_int_equal(io_sim_host_create(b.s.sim, "stranger", addr_v4(ip, 0),
+                                            (struct addr){.family = ADDR_NONE}, &io),
+                         0);
+        assert_int_equal(io_udp_open(io, &bind, &stranger), 0);
+        assert_int_equal(io_udp_open(b.s.io[2], &bind, &other_port), 0);
+        say(&b, 0, b.sockets[0], &b.s.at[2]);
+        assert_true(hears(&b, 2, &outside));
+        say(&b, 2, b.sockets[2], &outside);
+        assert_true(hears(&b, 0, &from));
+        say(&b, 2, other_port, &outside);
+        assert_int_equal(hears(&b, 0, &from), kinds[i].port);
+        struct io *own = b.s.io[2];
+        b.s.io[2] = io;
+        say(&b, 2, stranger, &outside);
+        b.s.io[2] = own;
+        assert_int_equal(hears(&b, 0, &from), kinds[i].stranger);
+        /* Silence closes it. */
+        pass(&b.s, 121 * SECOND_NS);
+        say(&b, 2, b.sockets[2], &outside);
+        assert_false(hears(&b, 0, &from));
+        io_sim_destroy(b.s.sim);
+    }
+}
+
+static void a_symmetric_box_has_a_port_for_every_destination(void **state)
+{
+    (void)state;
+    static const enum io_sim_nat_kind kinds[] = {IO_SIM_NAT_PORT_RESTRICTED, IO_SIM_NAT_SYMMETRIC};
+    for (int i = 0; i < 2; i++) {
+        struct behind b;
+        struct addr here, there;
+        behind_init(&b, kinds[i]);
+        struct addr other = b.s.at[2];
+        other.port++;
+        struct io_bind bind = {.address = other};
+        struct io_socket *first = b.sockets[2], *second;
+        assert_int_equal(io_udp_open(b.s.io[2], &bind, &second), 0);
+        say(&b, 0, b.sockets[0], &b.s.at[2]);
+        assert_true(hears(&b, 2, &here));
+        say(&b, 0, b.sockets[0], &other);
+        b.sockets[2] = second;
+        assert_true(hears(&b, 2, &there));
+        b.sockets[2] = first;
+        assert_int_equal(here.port == there.port, kinds[i] != IO_SIM_NAT_SYMMETRIC);
+        io_sim_destroy(b.s.sim);
+    }
+}
+
+static void from_behind_a_box_one_connects_and_is_not_connected_to(void **state)
+{
+    (void)state;
+    struct behind b;
+    struct io_socket *listener, *socket, *sink;
+    struct addr peer;
+    behind_init(&b, IO_SIM_NAT_RESTRICTED);
+    struct io_bind bind = {.address = {.family = ADDR_V4, .port = 80}};
+    assert_int_equal(io_tcp_listen(b.s.io[2], &bind, &listener), 0);
+    struct addr to = b.s.at[2];
+    to.port = 80;
+    struct noted out = noted_make(b.s.io[0]), in = noted_make(b.s.io[2]);
+    assert_int_equal(io_tcp_connect(b.s.io[0], NULL, &to, &out.op, &socket), 0);
+    await(&b.s, &out.op);
+    pass(&b.s, 100 * MS_NS);
+    assert_int_equal(out.status, 0);
+    assert_int_equal(io_accept(b.s.io[2], listener, &sink, &peer), 0);
+    assert_int_equal(peer.ip[0], 203);
+
+    const uint8_t outside[4] = {203, 0, 113, 1};
+    struct addr box = addr_v4(outside, 80);
+    assert_int_equal(io_tcp_listen(b.s.io[1], &bind, &listener), 0);
+    assert_int_equal(io_tcp_connect(b.s.io[2], NULL, &box, &in.op, &socket), 0);
+    await(&b.s, &in.op);
+    assert_int_equal(in.status, SPATE_ETIMEDOUT);
+    assert_int_equal(io_sim_nat_forward(b.nat, 80, b.s.io[1], 80), 0);
+    assert_int_equal(io_sim_nat_forward(b.nat, 80, b.s.io[0], 80), SPATE_EADDRINUSE);
+    assert_int_equal(io_tcp_connect(b.s.io[2], NULL, &box, &in.op, &socket), 0);
+    await(&b.s, &in.op);
+    assert_int_equal(in.status, 0);
+    io_sim_destroy(b.s.sim);
+}
+
+static void a_box_that_forgets_ends_connections_and_moves_datagrams(void **state)
+{
+    (void)state;
+    const uint8_t moved[4] = {203, 0, 113, 9};
+    struct addr before, after, lost, outside = addr_v4(moved, 0);
+    for (int way = 0; way < 2; way++) {
+        struct behind b;
+        struct stream f;
+        behind_init(&b, IO_SIM_NAT_OPEN);
+        say(&b, 0, b.sockets[0], &b.s.at[2]);
+        assert_true(hears(&b, 2, &before));
+        meet(&b.s, 0, 2, &f.source, &f.sink);
+        f = (struct stream){.from = b.s.io[way ? 2 : 0],
+                            .to = b.s.io[way ? 0 : 2],
+                            .source = way ? f.sink : f.source,
+                            .sink = way ? f.source : f.sink,
+                            .left = 1000000000,
+                            .writable.done = stream_on_writable,
+                            .readable.done = stream_on_readable};
+        io_wait(f.from, f.source, IO_WRITABLE, &f.writable);
+        io_wait(f.to, f.sink, IO_READABLE, &f.readable);
+        pass(&b.s, SECOND_NS);
+        uint64_t received = f.received;
+        assert_true(received > 0);
+        assert_int_equal(io_sim_nat_rebind(b.nat, &b.s.at[2]), SPATE_EADDRINUSE);
+        assert_int_equal(io_sim_nat_rebind(b.nat, &outside), 0);
+        pass(&b.s, 2 * SECOND_NS);
+        assert_int_equal(f.received, received);
+        assert_int_equal(f.failed, way ? 0 : SPATE_ERESET);
+        say(&b, 2, b.sockets[2], &before);
+        assert_false(hears(&b, 0, &lost));
+        say(&b, 0, b.sockets[0], &b.s.at[2]);
+        assert_true(hears(&b, 2, &after));
+        assert_int_equal(after.ip[3], 9);
+        pass(&b.s, 1200 * SECOND_NS);
+        assert_int_equal(f.failed, way ? SPATE_ETIMEDOUT : SPATE_ERESET);
+        io_sim_destroy(b.s.sim);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -867,6 +1162,15 @@ int main(void)
         cmocka_unit_test(a_disk_takes_its_time),
         cmocka_unit_test(jobs_queue_for_lanes_and_pools_do_not_wait_for_each_other),
         cmocka_unit_test(a_rule_fails_the_call_it_means_and_no_other),
+        cmocka_unit_test(parts_do_not_hear_each_other_until_they_are_one),
+        cmocka_unit_test(a_line_that_changes_is_at_once_as_fast_as_it_then_is),
+        cmocka_unit_test(a_host_without_power_is_silent_and_resets_when_it_is_back),
+        cmocka_unit_test(a_jump_of_the_wall_clock_moves_no_timer),
+        cmocka_unit_test(hosts_behind_a_box_share_its_address_and_have_ports_of_their_own),
+        cmocka_unit_test(a_box_lets_in_whom_its_kind_says),
+        cmocka_unit_test(a_symmetric_box_has_a_port_for_every_destination),
+        cmocka_unit_test(from_behind_a_box_one_connects_and_is_not_connected_to),
+        cmocka_unit_test(a_box_that_forgets_ends_connections_and_moves_datagrams),
         cmocka_unit_test(a_redirect_never_leads_to_less_safety_or_into_a_private_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

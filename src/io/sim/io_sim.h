@@ -2,21 +2,39 @@
  * its own, so that whole swarms of whole sessions run in one process and a 64-bit seed repeats a
  * run bit for bit.
  *
- * What is modelled
- *   time      An event heap with stable order. All that happens to one host at one instant is one
- * turn, followed by its turn ends; two turns of one host are at least a microsecond apart, so a
- *             host that never rests still lets the clock go on.
- *   links     One a host, to everybody: the way between two hosts has the delays of both ends, the
- *             sender's up rate and the receiver's down rate. Rates count payload, not headers.
- *   TCP       A reliable stream of segments with a window. A lost segment is never missing: it and
- * all behind it come later (by a round trip, or by the retransmission timeout, doubled while it is
- * lost again) and the window shrinks. Acknowledgements take the way's delay and are not lost.
- * Handshake, refusal, reset, a peer that closes or vanishes, full buffers. UDP       Datagrams with
- * loss, duplication, reordering, a queue, the MTU for don't-fragment. files     One disk a host, in
- * memory, with capacity, latency, rate and failures by rule. work      Runs inline when its lane is
- * free; its files and computing delay its completion. names, HTTP origins: tables of the world.
+ * What is modelled:
  *
- * Not modelled: headers, SYN cookies, selective acknowledgements, ECN marks, TLS, gzip, proxies. */
+ * - Time. An event heap with stable order. All that happens to one host at one instant is one turn,
+ *   followed by its turn ends; two turns of one host are at least a microsecond apart, so a host that
+ *   never rests still lets the clock go on. The wall clock is the host's own and may jump.
+ *
+ * - Links. One a host, to everybody: the way between two hosts has the delays of both ends, the sender's
+ *   up rate and the receiver's down rate. Rates count payload, not headers. A line is exact to a tenth
+ *   of a millisecond: what takes it for less is not told apart. Links change while traffic is on them;
+ *   hosts go down, and parts of the net are cut off from each other.
+ *
+ * - TCP. A reliable stream of segments with a window. A lost segment is never missing: it and all behind
+ *   it come later (by a round trip, or by the retransmission timeout, doubled while it is lost again) and
+ *   the window shrinks. Acknowledgements take the way's delay and are not lost. Handshake, refusal, reset,
+ *   a peer that closes or vanishes, full buffers.
+ *
+ * - UDP. Datagrams with loss, duplication, reordering, a queue, the MTU for don't-fragment.
+ *
+ * - NAT. Boxes with an outside address for the IPv4 hosts behind them: mapping by source or by source and
+ *   destination, filtering by nothing, address, or address and port, idle timeouts, ports forwarded by
+ *   hand, and boxes that forget everything and come back with another address.
+ *
+ * - Files. One disk a host, in memory, with capacity, latency, rate and failures by rule; what a failing
+ *   power leaves of what was not synced. Hosts whose process or power goes, and that come back.
+ *
+ * - Work. Runs inline when its lane is free; its files and computing delay its completion.
+ *
+ * - Names, HTTP origins: tables of the world.
+ *
+ * Not modelled: headers, SYN cookies, selective acknowledgements, the loss of acknowledgements, ECN marks,
+ * routes that change or are shared by hosts, delay that grows with the load of others but at the two ends,
+ * TCP connections that are opened from both sides at once (hole punching), NAT hairpinning, NAT of IPv6,
+ * port mapping protocols, ICMP but refusal, TLS, gzip, proxies. */
 #ifndef IO_SIM_IO_SIM_H
 #define IO_SIM_IO_SIM_H
 
@@ -79,6 +97,9 @@ struct io_sim_link io_sim_link_default(void);
 void io_sim_set_link(struct io *, const struct io_sim_link *);
 /* A host that is down goes on running, but no packet leaves or reaches it. */
 void io_sim_set_up(struct io *, bool up);
+/* Hosts in different parts of the net do not reach each other, until they are in one again. All begin
+ * in part 0. */
+void io_sim_set_part(struct io *, uint32_t part);
 /* How many sockets the host may have; at most that many exist, and io_accept says SPATE_EFDS. */
 void io_sim_set_max_sockets(struct io *, uint32_t count);
 /* Sockets that are open. */
@@ -90,6 +111,35 @@ struct io_sim_traffic {
     uint64_t lost_packets; /* that this host sent */
 };
 struct io_sim_traffic io_sim_traffic(const struct io *);
+
+/* ---- address translation ----------------------------------------------------------------------
+ *
+ * A host behind a box is known to others by the box's outside address and a port of the box; its own
+ * address leads to it only from behind the same box. IPv6 is not translated. */
+
+enum io_sim_nat_kind {
+    IO_SIM_NAT_OPEN,            /* "full cone": what comes to a port in use gets in */
+    IO_SIM_NAT_RESTRICTED,      /* from addresses that the port has sent to */
+    IO_SIM_NAT_PORT_RESTRICTED, /* from addresses and ports that it has sent to */
+    IO_SIM_NAT_SYMMETRIC,       /* the same, and another port for every destination */
+};
+struct io_sim_nat;
+
+/* Lives as long as the world. outside is an IPv4 address (port ignored) of its own: SPATE_EADDRINUSE. */
+int io_sim_nat_create(struct io_sim *, enum io_sim_nat_kind, struct addr outside,
+                      struct io_sim_nat **out);
+/* The host stands behind this box from now on; NULL: behind none. Its connections do not follow. */
+void io_sim_set_nat(struct io *, struct io_sim_nat *);
+/* How long a port is kept for UDP after it was last sent from; 120 s unless set. For TCP it is at least
+ * 7440 s. */
+void io_sim_nat_set_idle(struct io_sim_nat *, int64_t idle_ns);
+/* TCP and UDP to the outside port reach that port of the host behind it, whoever sends, and what the
+ * host sends from there leaves from the outside port. SPATE_EADDRINUSE. */
+int io_sim_nat_forward(struct io_sim_nat *, uint16_t outside_port, struct io *, uint16_t port);
+/* The box forgets all ports but forwarded ones, and has another address from now on (NULL: the same).
+ * Datagrams leave from other ports; connections are dead: who sends from behind the box is reset, who
+ * sends from outside hears nothing. SPATE_EADDRINUSE. */
+int io_sim_nat_rebind(struct io_sim_nat *, const struct addr *outside);
 
 /* ---- names and HTTP ---------------------------------------------------------------------------
  */

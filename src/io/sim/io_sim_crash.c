@@ -169,6 +169,8 @@ struct io *io_sim_restart(struct io *crashed)
     dice_init(&host->chance, dice_next(&old->chance));
     host->wall_offset_ns = old->wall_offset_ns;
     host->settings = old->settings;
+    host->part = old->part;
+    host->nat = old->nat;
     host->max_sockets = old->max_sockets;
     host->traffic = old->traffic;
     struct list *origin;

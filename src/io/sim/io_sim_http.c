@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "io/sim/io_sim_link.h"
 #include "io/sim/io_sim_names.h"
+#include "io/sim/io_sim_nat.h"
 #include "io/sim/io_sim_socket.h"
 #include "io/sim/io_sim_url.h"
 
@@ -148,6 +149,10 @@ static void on_asked(struct io_sim_request *r)
     char url[LIMIT_HTTP_URL_BYTES + 300];
     const char *query = strchr(r->url.path, '?');
     io_sim_url_format(&r->url, url, sizeof url);
+    struct addr who = io_sim_host_source(r->host, &r->address), to = r->address;
+    to.port = r->url.port;
+    io_sim_nat_leave(r->host, IO_SIM_STREAM, &to, &who);
+    who.port = 0;
     struct io_sim_http_request request = {
         .url = url,
         .host = r->url.host,
@@ -155,7 +160,7 @@ static void on_asked(struct io_sim_request *r)
         .query = query ? query + 1 : "",
         .user_agent = r->http->user_agent ? r->http->user_agent : "",
         .is_https = r->url.is_https,
-        .peer = io_sim_host_source(r->host, &r->address),
+        .peer = who,
         .now_ns = r->host->sim->now_ns,
     };
     struct io_sim_http_answer answer = {.status = 200, .content_type = "text/plain"};

@@ -33,6 +33,11 @@ void io_sim_set_up(struct io *io, bool up)
     io_sim_host_of(io)->is_up = up;
 }
 
+void io_sim_set_part(struct io *io, uint32_t part)
+{
+    io_sim_host_of(io)->part = part;
+}
+
 struct io_sim_traffic io_sim_traffic(const struct io *io)
 {
     return ((const struct io_sim_host *)(const void *)io)->traffic;
@@ -69,7 +74,7 @@ bool io_sim_link_loses(struct io_sim_host *from, const struct io_sim_host *to, u
 
 bool io_sim_link_reaches(const struct io_sim_host *from, const struct io_sim_host *to)
 {
-    return from == to || (from->is_up && to->is_up);
+    return from == to || (from->is_up && to->is_up && from->part == to->part);
 }
 
 int64_t io_sim_link_leave_ns(struct io_sim_host *from, uint64_t bytes)

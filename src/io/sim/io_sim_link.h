@@ -13,7 +13,7 @@ int64_t io_sim_link_delay_ns(const struct io_sim_host *from, const struct io_sim
 int64_t io_sim_link_jitter_ns(struct io_sim_host *from, const struct io_sim_host *to);
 /* Whether one of so many packets is lost on the way. */
 bool io_sim_link_loses(struct io_sim_host *from, const struct io_sim_host *to, uint32_t packets);
-/* False while either end is down. */
+/* False while either end is down, or they are in different parts of the net. */
 bool io_sim_link_reaches(const struct io_sim_host *from, const struct io_sim_host *to);
 /* Gives the sender's line to so many bytes; when the last of them leaves. */
 int64_t io_sim_link_leave_ns(struct io_sim_host *from, uint64_t bytes);

@@ -297,7 +297,11 @@ static bool reach(struct io_sim_stream *s, struct io_sim_segment *segment)
 {
     struct io_sim *sim = s->conn->sim;
     struct io_sim_host *to = receiver_of(s);
-    if (!io_sim_link_reaches(sender_of(s), to)) {
+    if (io_sim_conn_is_cut(s->conn, s->side)) {
+        io_sim_conn_on_cut(s->conn, s->side);
+        return false;
+    }
+    if (!io_sim_link_reaches(sender_of(s), to) || io_sim_conn_is_cut(s->conn, 1 - s->side)) {
         if (!retry(s, segment)) {
             io_sim_conn_on_timeout(s->conn, s->side);
         }

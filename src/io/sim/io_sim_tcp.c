@@ -6,6 +6,7 @@
 #include "io/sim/io_sim_tcp.h"
 
 #include "io/sim/io_sim_link.h"
+#include "io/sim/io_sim_nat.h"
 #include "io/sim/io_sim_stream.h"
 
 #include <stdlib.h>
@@ -64,8 +65,10 @@ static void reset_fire(struct io_sim_conn *conn, int side)
     if (!conn->established) {
         connect_fail(conn, SPATE_EREFUSED);
     } else {
-        /* The sender of a reset sends nothing after it. */
-        io_sim_stream_kill(&conn->streams[1 - side]);
+        /* The sender of a reset sends nothing after it, unless it was for a stranger. */
+        if (!io_sim_conn_is_cut(conn, side)) {
+            io_sim_stream_kill(&conn->streams[1 - side]);
+        }
         end_fail(conn, side, SPATE_ERESET);
     }
 }
@@ -102,6 +105,19 @@ void io_sim_conn_on_room(struct io_sim_conn *conn, int sender)
             io_sim_stream_await_room(&conn->streams[sender]);
         }
     }
+}
+
+bool io_sim_conn_is_cut(const struct io_sim_conn *conn, int side)
+{
+    const struct io_sim_nat *nat = conn->hosts[side]->nat;
+    bool direct = conn->hosts[1 - side]->nat == nat || conn->addresses[0].family != ADDR_V4;
+    return nat != conn->nats[side] || (nat && !direct && nat->epoch != conn->epochs[side]);
+}
+
+void io_sim_conn_on_cut(struct io_sim_conn *conn, int sender)
+{
+    io_sim_stream_kill(&conn->streams[sender]);
+    end_reset(conn, sender);
 }
 
 void io_sim_conn_on_timeout(struct io_sim_conn *conn, int sender)
@@ -156,11 +172,11 @@ static void handshake_on_syn(struct io_sim_conn *conn)
 {
     struct io_sim *sim = conn->sim;
     struct io_sim_host *from = conn->hosts[0];
-    struct io_sim_host *to = io_sim_host_find(from, &conn->addresses[1]);
+    struct addr target = conn->addresses[1];
+    struct io_sim_host *to = io_sim_nat_enter(from, IO_SIM_STREAM, &conn->addresses[0], &target);
     bool lost = !to || !io_sim_link_reaches(from, to) || !io_sim_socket_leads(conn->ends[0], to) ||
                 io_sim_link_loses(from, to, 1);
-    struct io_socket *listener =
-        lost ? NULL : io_sim_socket_find(to, IO_SIM_LISTENER, &conn->addresses[1]);
+    struct io_socket *listener = lost ? NULL : io_sim_socket_find(to, IO_SIM_LISTENER, &target);
     lost = lost || (listener && listener->pending_count >= BACKLOG);
     if (lost) {
         from->traffic.lost_packets++;
@@ -174,6 +190,11 @@ static void handshake_on_syn(struct io_sim_conn *conn)
     conn->phase = listener ? IO_SIM_ANSWERED : IO_SIM_REFUSED;
     if (listener) {
         conn->hosts[1] = to;
+        conn->addresses[1] = target;
+        for (int i = 0; i < 2; i++) {
+            conn->nats[i] = conn->hosts[i]->nat;
+            conn->epochs[i] = conn->nats[i] ? conn->nats[i]->epoch : 0;
+        }
         conn->listener = listener;
         list_push_back(&listener->embryos, &conn->pending);
         listener->pending_count++;
@@ -279,8 +300,13 @@ int io_sim_tcp_connect(struct io_sim_host *host, const struct io_bind *bind, con
         return rc;
     }
     conn->addresses[0] = s->local;
+    if (!io_sim_nat_leave(host, IO_SIM_STREAM, to, &conn->addresses[0])) {
+        io_sim_socket_close(s);
+        *out = NULL;
+        return SPATE_EADDRINUSE;
+    }
     ASSERT(io_sim_socket_hold(s, IO_WRITABLE, op, IO_SIM_OP_CONNECT));
-    struct io_sim_host *peer = io_sim_host_find(host, to);
+    struct io_sim_host *peer = io_sim_nat_towards(host, IO_SIM_STREAM, to);
     if (s->local.family == ADDR_NONE || (peer && !io_sim_socket_leads(s, peer))) {
         connect_fail(conn, SPATE_EUNREACHABLE);
         return 0;

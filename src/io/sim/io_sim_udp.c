@@ -3,6 +3,7 @@
 #include "io/sim/io_sim_udp.h"
 
 #include "io/sim/io_sim_link.h"
+#include "io/sim/io_sim_nat.h"
 
 #include <stdlib.h>
 
@@ -54,9 +55,10 @@ static void packet_fire(struct io_sim_event *event)
     bool too_long =
         p->dont_fragment && p->size + header_bytes(&p->source) > p->to->settings.mtu_bytes;
     if (!p->landing && p->from != p->to) {
-        int64_t land_ns = too_long || !io_sim_link_reaches(p->from, p->to)
-                              ? -1
-                              : io_sim_link_land_ns(p->to, p->size);
+        bool lost =
+            too_long || !io_sim_link_reaches(p->from, p->to) ||
+            io_sim_nat_enter(p->from, IO_SIM_DATAGRAM, &p->source, &p->destination) != p->to;
+        int64_t land_ns = lost ? -1 : io_sim_link_land_ns(p->to, p->size);
         if (land_ns < 0) {
             p->from->traffic.lost_packets++;
             packet_destroy(sim, p);
@@ -106,7 +108,8 @@ void io_sim_udp_transmit(struct io_sim_packet *p)
         from->up.datagram_bytes -= p->size;
     }
     from->traffic.sent_bytes += p->size;
-    p->to = io_sim_host_find(from, &p->destination);
+    bool left = io_sim_nat_leave(from, IO_SIM_DATAGRAM, &p->destination, &p->source);
+    p->to = left ? io_sim_nat_towards(from, IO_SIM_DATAGRAM, &p->destination) : NULL;
     int64_t leave_ns = from == p->to ? from->sim->now_ns : io_sim_link_leave_ns(from, p->size);
     if (!p->to || !io_sim_link_reaches(from, p->to) || io_sim_link_loses(from, p->to, fragments)) {
         from->traffic.lost_packets++;

@@ -8,6 +8,7 @@
 #include "io/sim/io_sim_http.h"
 #include "io/sim/io_sim_link.h"
 #include "io/sim/io_sim_names.h"
+#include "io/sim/io_sim_nat.h"
 #include "io/sim/io_sim_socket.h"
 #include "io/sim/io_sim_tcp.h"
 #include "io/sim/io_sim_udp.h"
@@ -261,7 +262,10 @@ struct io_sim_host *io_sim_host_find(struct io_sim_host *from, const struct addr
     }
     key.port = 0;
     key.scope = 0;
-    return map_get(&from->sim->addresses, &key);
+    struct io_sim_host *host = map_get(&from->sim->addresses, &key);
+    /* Nobody outside knows the inside address of a host behind a box. */
+    bool hidden = host && host->nat && host->nat != from->nat && key.family == ADDR_V4;
+    return hidden && host != from ? NULL : host;
 }
 
 bool io_sim_host_has(const struct io_sim_host *host, const struct addr *address)
@@ -289,7 +293,7 @@ static int host_enter(struct io_sim_host *host, const struct addr *address)
     struct addr key = *address;
     key.port = 0;
     key.scope = 0;
-    if (map_get(&host->sim->addresses, &key)) {
+    if (map_get(&host->sim->addresses, &key) || map_get(&host->sim->outsides, &key)) {
         return SPATE_EADDRINUSE;
     }
     ASSERT(map_put(&host->sim->addresses, &key, host) == 0);
@@ -379,7 +383,9 @@ struct io_sim *io_sim_create(uint64_t seed)
     list_init(&sim->spare_chunks[0]);
     list_init(&sim->spare_chunks[1]);
     io_sim_disks_init(&sim->disks, sim);
+    list_init(&sim->nats);
     map_init(&sim->addresses, sizeof(struct addr), keys);
+    map_init(&sim->outsides, sizeof(struct addr), keys);
     map_init(&sim->ports, sizeof(struct io_sim_port), keys);
     map_init(&sim->names, sizeof(uint64_t), keys);
     return sim;
@@ -408,7 +414,9 @@ void io_sim_destroy(struct io_sim *sim)
     io_sim_queue_deinit(&sim->events);
     io_sim_disks_deinit(&sim->disks);
     io_sim_names_deinit(sim);
+    io_sim_nat_drop_all(sim);
     map_deinit(&sim->addresses);
+    map_deinit(&sim->outsides);
     map_deinit(&sim->ports);
     map_deinit(&sim->names);
     free(sim);

@@ -37,6 +37,8 @@ struct io_sim {
     struct list hosts;  /* of io_sim_host.link */
     uint32_t host_count;
     struct map addresses;        /* struct addr with port 0 -> struct io_sim_host */
+    struct map outsides;         /* struct addr with port 0 -> struct io_sim_nat */
+    struct list nats;            /* of io_sim_nat.link */
     struct map ports;            /* struct io_sim_port -> struct io_socket */
     struct map names;            /* hash of the name -> struct io_sim_name */
     struct list conns;           /* of io_sim_conn.link */
@@ -91,6 +93,8 @@ struct io_sim_host {
     struct io_sim_uplink up;
     int64_t down_free_ns; /* when all that came in so far is through */
     bool is_up;
+    uint32_t part;          /* of the net; hosts reach those of their own */
+    struct io_sim_nat *nat; /* that it stands behind, or NULL */
     struct io_sim_traffic traffic;
 
     struct list sockets; /* of io_socket.link */
@@ -140,7 +144,8 @@ void io_sim_wake(struct io_sim_host *);
 /* For operations of this file: timers, turn ends, wake-ups. */
 void io_sim_cancel(struct io_sim_host *, struct io_op *);
 
-/* The host with this address, seen from another: a loopback address is the asking host. NULL: none. */
+/* The host with this address, seen from another: a loopback address is the asking host. NULL: none, or
+ * it stands behind a box (io_sim_nat_enter() looks through). */
 struct io_sim_host *io_sim_host_find(struct io_sim_host *from, const struct addr *address);
 /* Whether address (port ignored) is one of the host's, its loopback included. */
 bool io_sim_host_has(const struct io_sim_host *, const struct addr *address);
