@@ -13,25 +13,12 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "swarm/endgame.h"
 
 #include <stdlib.h>
 
-#define NS_PER_MS       INT64_C(1000000)
 #define NS_PER_S        INT64_C(1000000000)
 #define REJECT_PAUSE_NS (30 * NS_PER_S)
-#define RETRY_MIN_NS    (50 * NS_PER_MS) /* between looks for a copy worth asking */
-#define RETRY_MAX_NS    NS_PER_S
-
-struct request {
-    struct list node; /* in its owner's asked, or spare */
-    struct requester *owner;
-    struct partial *partial;
-    struct request *other; /* to another owner, for the same block */
-    uint32_t index;        /* of the block in the piece */
-    bool copy;
-    int64_t sent_ns;
-    uint64_t serial;
-};
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -137,6 +124,7 @@ static bool ask(struct requests *r, struct requester *q, struct partial *p, uint
         cell->asked->other = request;
         cell->asked->owner->sole--;
         q->copies++;
+        r->doubtful++;
     } else {
         cell->state = CELL_ASKED;
         cell->asked = request;
@@ -157,17 +145,7 @@ static bool ask(struct requests *r, struct requester *q, struct partial *p, uint
     return true;
 }
 
-static struct request *oldest_of(const struct requester *q)
-{
-    return list_entry(list_first(&q->asked), struct request, node);
-}
-
 /* ---- choice ---------------------------------------------------------------------------------- */
-
-static bool peer_has(const struct requests *r, const struct bitset *has, uint32_t piece)
-{
-    return !has || (has->count == r->partials.layout->piece_count && bitset_get(has, piece));
-}
 
 static bool is_excluded(const struct partial *p, uint64_t key)
 {
@@ -216,7 +194,7 @@ static struct partial *choose_open(const struct requests *r, const struct reques
     struct partial *best = NULL;
     list_for_each (node, &r->partials.open) {
         struct partial *p = list_entry(node, struct partial, node);
-        if (!peer_has(r, has, p->piece) || !may_take(p, q, false)) {
+        if (!request_has_piece(r, has, p->piece) || !may_take(p, q, false)) {
             continue;
         }
         if (!best || (sequential ? p->piece < best->piece : p->free_count < best->free_count)) {
@@ -231,86 +209,30 @@ static struct partial *choose_suspect(const struct requests *r, const struct req
 {
     list_for_each (node, &r->partials.open) {
         struct partial *p = list_entry(node, struct partial, node);
-        if (peer_has(r, has, p->piece) && may_take(p, q, true)) {
+        if (request_has_piece(r, has, p->piece) && may_take(p, q, true)) {
             return p;
         }
     }
     return NULL;
 }
 
-/* How long it may take until v has delivered what it owes; grows with its silence. */
-static int64_t wait_ns(const struct requester *v, int64_t now_ns)
+static void look_again(struct requester *q, int64_t now_ns, int64_t pause_ns)
 {
-    int64_t since = oldest_of(v)->sent_ns;
-    since = v->progress_ns > since ? v->progress_ns : since;
-    int64_t wait = 2 * (now_ns - since);
-    double owed = NS_PER_S;
-    if (v->pipeline.rate > 0) {
-        owed = (double)v->outstanding * BLOCK_BYTES * (double)NS_PER_S / (double)v->pipeline.rate;
-    }
-    if (v->snubbed) {
-        owed = (double)pipeline_timeout_ns(&v->pipeline);
-    }
-    return owed > (double)wait ? (int64_t)owed : wait;
+    q->retry_ns = pause_ns == INT64_MAX ? INT64_MAX : now_ns + pause_ns;
 }
 
-/* The time after which one more block would come from q. */
-static int64_t cost_ns(const struct requester *q)
+/* Asks for a block that somebody else was asked for. */
+static bool take_copy(struct requests *r, struct requester *q, const struct bitset *has,
+                      int64_t now_ns, struct request_choice *out)
 {
-    double queue = 0;
-    if (q->pipeline.rate > 0) {
-        queue = (double)(q->outstanding + 1) * BLOCK_BYTES * (double)NS_PER_S /
-                (double)q->pipeline.rate;
-    }
-    return q->pipeline.rtt_us * 1000 + (int64_t)queue;
-}
-
-/* The youngest request of v that is its alone and that q could be asked for. */
-static struct request *copyable(const struct requests *r, const struct requester *v,
-                                const struct bitset *has)
-{
-    for (struct list *node = v->asked.prev; v->sole > 0 && node != &v->asked; node = node->prev) {
-        struct request *request = list_entry(node, struct request, node);
-        struct partial *p = request->partial;
-        if (!request->other && !p->parole && p->wanted &&
-            p->cells[request->index].asked == request && peer_has(r, has, p->piece)) {
-            return request;
-        }
-    }
-    return NULL;
-}
-
-static bool copy_from_slowest(struct requests *r, struct requester *q, const struct bitset *has,
-                              int64_t now_ns, struct request_choice *out)
-{
-    struct request *best = NULL;
-    int64_t best_wait = 0;
-    if (q->copies >= REQUEST_COPIES_MAX || (r->reliable_seen && !q->reliable)) {
+    int64_t pause_ns;
+    const struct request *of = endgame_copy(r, q, has, now_ns, &pause_ns);
+    if (!of) {
+        look_again(q, now_ns, pause_ns);
         return false;
     }
-    list_for_each (node, &r->requesters) {
-        struct requester *v = list_entry(node, struct requester, node);
-        int64_t wait = wait_ns(v, now_ns);
-        if (v == q || wait <= best_wait) {
-            continue;
-        }
-        struct request *request = copyable(r, v, has);
-        if (request) {
-            best = request;
-            best_wait = wait;
-        }
-    }
-    if (!best) {
-        return false;
-    }
-    if (best_wait <= cost_ns(q)) {
-        int64_t pause = best_wait / 2;
-        pause = pause < RETRY_MIN_NS ? RETRY_MIN_NS : pause > RETRY_MAX_NS ? RETRY_MAX_NS : pause;
-        q->retry_ns = now_ns + pause;
-        return false;
-    }
-    struct block block = partials_block(&r->partials, best->partial->piece, best->index);
-    if (!ask(r, q, best->partial, best->index, now_ns)) {
+    struct block block = partials_block(&r->partials, of->partial->piece, of->index);
+    if (!ask(r, q, of->partial, of->index, now_ns)) {
         return false;
     }
     *out = (struct request_choice){.block = block, .duplicate = true};
@@ -320,25 +242,33 @@ static bool copy_from_slowest(struct requests *r, struct requester *q, const str
 bool requests_next(struct requests *r, struct requester *q, const struct bitset *has,
                    bool may_start, bool sequential, int64_t now_ns, struct request_choice *out)
 {
+    uint32_t piece = PICKER_NONE;
+    int64_t pause_ns;
+    int error;
     q->recent_ns = now_ns;
     q->retry_ns = INT64_MAX;
+    q->has = has;
     struct partial *p = q->piece == PICKER_NONE ? NULL : partials_get(&r->partials, q->piece);
-    if (!p || !list_linked(&p->node) || !peer_has(r, has, p->piece) || !may_take(p, q, false)) {
+    if (!p || !list_linked(&p->node) || !request_has_piece(r, has, p->piece) ||
+        !may_take(p, q, false)) {
         p = choose_open(r, q, has, sequential);
     }
     if (!p && may_start && r->partials.count < r->partials.max) {
-        uint32_t piece = picker_pick(r->picker, has, sequential);
-        int error;
-        p = piece == PICKER_NONE ? NULL : partials_start(&r->partials, piece, &error);
+        piece = picker_pick(r->picker, has, sequential);
     }
-    if (!p) {
+    if (!p && piece == PICKER_NONE) {
         p = choose_suspect(r, q, has);
     }
-    if (p) {
-        return take(r, q, p, now_ns, out);
+    if (!p && piece == PICKER_NONE) {
+        bool nothing_unasked = list_empty(&r->partials.open) && picker_candidates(r->picker) == 0;
+        return nothing_unasked && take_copy(r, q, has, now_ns, out);
     }
-    bool nothing_unasked = list_empty(&r->partials.open) && picker_candidates(r->picker) == 0;
-    return nothing_unasked && copy_from_slowest(r, q, has, now_ns, out);
+    if (!(p && p->parole) && endgame_leaves_it(r, q, p ? p->piece : piece, now_ns, &pause_ns)) {
+        look_again(q, now_ns, pause_ns);
+        return false;
+    }
+    p = p ? p : partials_start(&r->partials, piece, &error);
+    return p && take(r, q, p, now_ns, out);
 }
 
 bool requests_next_from(struct requests *r, struct requester *q, const struct bitset *has,
@@ -348,7 +278,8 @@ bool requests_next_from(struct requests *r, struct requester *q, const struct bi
     q->recent_ns = now_ns;
     for (uint32_t i = 0; i < count; i++) {
         struct partial *p = partials_get(&r->partials, pieces[i]);
-        if (p && list_linked(&p->node) && peer_has(r, has, p->piece) && may_take(p, q, false)) {
+        if (p && list_linked(&p->node) && request_has_piece(r, has, p->piece) &&
+            may_take(p, q, false)) {
             return take(r, q, p, now_ns, out);
         }
     }
@@ -363,10 +294,13 @@ bool requests_next_from(struct requests *r, struct requester *q, const struct bi
 
 uint32_t requests_room(const struct requests *r, const struct requester *q, int64_t now_ns)
 {
-    (void)r;
     uint32_t target = pipeline_target(&q->pipeline);
     if (now_ns < q->paused_until_ns) {
         return 0;
+    }
+    if (q->pipeline.rate == 0) {
+        uint32_t share = endgame_share(r);
+        target = target < share ? target : share;
     }
     if (q->snubbed) {
         target = 1;
@@ -388,11 +322,29 @@ static void on_sign_of_life(struct requester *q, int64_t now_ns)
     }
 }
 
+/* A block that was asked of two came from the other one. */
+static void call_off(struct requests *r, const struct request *loser)
+{
+    if (endgame_is_in_time(loser)) {
+        r->doubtful--;
+        loser->owner->called_off++;
+    }
+}
+
+/* A block came that was not to come any more. */
+static void on_stray(struct requests *r, struct requester *q, uint32_t bytes)
+{
+    pipeline_on_stray(&q->pipeline, bytes);
+    if (q->called_off > 0) {
+        q->called_off--;
+        r->doubtful++;
+    }
+}
+
 void requests_on_late(struct requests *r, struct requester *q, uint32_t bytes, int64_t now_ns)
 {
-    (void)r;
     on_sign_of_life(q, now_ns);
-    pipeline_on_stray(&q->pipeline, bytes);
+    on_stray(r, q, bytes);
 }
 
 enum request_verdict requests_on_block(struct requests *r, struct requester *q, struct block b,
@@ -405,7 +357,7 @@ enum request_verdict requests_on_block(struct requests *r, struct requester *q, 
     if (!request || !block_equals(b, partials_block(&r->partials, b.piece, request->index))) {
         const struct partial *p = partials_get(&r->partials, b.piece);
         uint32_t index = b.offset / BLOCK_BYTES;
-        pipeline_on_stray(&q->pipeline, b.length);
+        on_stray(r, q, b.length);
         bool there = p && index < p->block_count ? p->cells[index].state == CELL_RECEIVED : false;
         return there ? REQUEST_DUPLICATE : REQUEST_UNASKED;
     }
@@ -419,11 +371,13 @@ enum request_verdict requests_on_block(struct requests *r, struct requester *q, 
         struct request *asked = p->cells[index].asked;
         if (asked->owner != q) {
             also[(*also_count)++] = asked->owner;
+            call_off(r, asked);
         }
         forget_request(r, asked);
     }
     q->reliable = r->reliable_seen = true;
     p->cells[index] = (struct cell){.sender = q->key, .state = CELL_RECEIVED};
+    r->received++;
     p->free_count--;
     partial_find_free(p);
     bitset_set(&p->received, index);
@@ -482,7 +436,7 @@ uint32_t requests_release(struct requests *r, struct requester *q)
 {
     uint32_t released = 0;
     while (q->outstanding > 0) {
-        struct request *request = oldest_of(q);
+        struct request *request = request_oldest(q);
         struct partial *p = request->partial;
         forget_request(r, request);
         partials_settle(&r->partials, p);
@@ -635,7 +589,7 @@ int requests_set_parole(struct requests *r, uint32_t piece, uint64_t sender,
 /* When the oldest request of q, which has one, is to be taken away. */
 static int64_t expiry_ns(const struct requester *q, bool *stalled)
 {
-    const struct request *oldest = oldest_of(q);
+    const struct request *oldest = request_oldest(q);
     int64_t timeout = q->snubbed ? 60 * NS_PER_S : pipeline_timeout_ns(&q->pipeline);
     *stalled = false;
     if (oldest->serial < q->lost_serial) {
@@ -681,7 +635,7 @@ uint32_t requests_expire(struct requests *r, struct requester *q, int64_t now_ns
             q->snubbed = true;
             q->lost_serial = r->serial;
         }
-        struct request *request = oldest_of(q);
+        struct request *request = request_oldest(q);
         struct partial *p = request->partial;
         out[count++] = partials_block(&r->partials, p->piece, request->index);
         q->reliable = false;

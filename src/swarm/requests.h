@@ -36,16 +36,18 @@ struct requester {
     bool reliable;        /* it has delivered, and since then given back nothing it was asked for */
     struct pipeline pipeline; /* its rate and round trip */
 
-    uint32_t reqq;           /* most requests it accepts */
-    uint32_t piece;          /* the one it works on, or PICKER_NONE */
-    uint32_t sole;           /* outstanding requests for blocks asked of nobody else */
-    struct list asked;       /* struct request, oldest first */
-    struct list node;        /* in requests.requesters while outstanding > 0 */
-    int64_t recent_ns;       /* the latest time it was told */
-    int64_t progress_ns;     /* when a block last came, or the first request after idleness left */
-    int64_t paused_until_ns; /* after too many rejects */
-    int64_t retry_ns;        /* when a copy that is not worth asking yet may be; INT64_MAX: none */
-    uint32_t rejects;        /* in a row; several for requests of one volley count once */
+    uint32_t reqq;            /* most requests it accepts */
+    const struct bitset *has; /* as requests_next() was told; lent while outstanding > 0 */
+    uint32_t piece;           /* the one it works on, or PICKER_NONE */
+    uint32_t called_off;      /* its requests that were called off in time, so it seemed */
+    uint32_t sole;            /* outstanding requests for blocks asked of nobody else */
+    struct list asked;        /* struct request, oldest first */
+    struct list node;         /* in requests.requesters while outstanding > 0 */
+    int64_t recent_ns;        /* the latest time it was told */
+    int64_t progress_ns;      /* when a block last came, or the first request after idleness left */
+    int64_t paused_until_ns;  /* after too many rejects */
+    int64_t retry_ns;         /* when a copy that is not worth asking yet may be; INT64_MAX: none */
+    uint32_t rejects;         /* in a row; several for requests of one volley count once */
     uint64_t
         rejected_serial; /* requests from this one on were made after the last counted reject */
     uint64_t answered_serial; /* of the youngest request it answered */
@@ -58,6 +60,8 @@ struct requests {
     struct list requesters; /* those with something outstanding */
     struct list spare;      /* requests to be used again */
     uint64_t serial;        /* of the next request */
+    uint64_t received;      /* blocks */
+    uint64_t doubtful;      /* copies that did come or may come in vain */
     uint64_t outstanding;   /* requests at all peers */
     bool reliable_seen;     /* some peer has delivered */
 };

@@ -283,32 +283,33 @@ static void the_endgame_asks_two_peers_and_cancels_the_loser(void **state)
     struct requester slow, fast, third, *also[REQUEST_OWNERS_MAX];
     uint32_t also_count;
     begin(&w, 1, 1);
+    w.requests.received = 1000; /* of which copies may be a part */
     join(&slow, 1);
     join(&fast, 2);
     join(&third, 3);
     next(&w, &slow, S);
     struct request_choice last = next(&w, &slow, S);
     assert_true(nothing(&w, &slow, S)); /* not of itself */
-    struct request_choice copy = next(&w, &fast, 2 * S);
+    struct request_choice copy = next(&w, &fast, 20 * S);
     assert_true(copy.duplicate);
     assert_true(block_equals(copy.block, last.block)); /* what would come last */
-    assert_true(next(&w, &fast, 2 * S).duplicate);
-    assert_true(nothing(&w, &third, 2 * S)); /* two owners are enough */
+    assert_true(next(&w, &fast, 20 * S).duplicate);
+    assert_true(nothing(&w, &third, 20 * S)); /* two owners are enough */
     assert_int_equal(fast.copies, 2);
 
-    assert_int_equal(requests_on_block(&w.requests, &fast, copy.block, 3 * S, also, &also_count),
+    assert_int_equal(requests_on_block(&w.requests, &fast, copy.block, 21 * S, also, &also_count),
                      REQUEST_WANTED);
     assert_int_equal(also_count, 1);
     assert_ptr_equal(also[0], &slow);
     assert_int_equal(slow.outstanding, 1);
-    assert_int_equal(deliver(&w, &slow, copy.block, 3 * S), REQUEST_DUPLICATE);
+    assert_int_equal(deliver(&w, &slow, copy.block, 21 * S), REQUEST_DUPLICATE);
 
     /* the one who was asked first may win too; when he leaves, the copy remains */
     requests_release(&w.requests, &slow);
     assert_int_equal(fast.outstanding, 1);
-    assert_true(nothing(&w, &third, 4 * S)); /* it has never delivered */
+    assert_true(nothing(&w, &third, 40 * S)); /* it has never delivered */
     third.reliable = true;
-    assert_true(next(&w, &third, 4 * S).duplicate);
+    assert_true(next(&w, &third, 40 * S).duplicate);
     requests_release(&w.requests, &fast);
     requests_release(&w.requests, &third);
     end(&w);
@@ -320,6 +321,7 @@ static void who_gives_back_what_it_was_asked_for_makes_no_copies(void **state)
     struct world w;
     struct requester a, b;
     begin(&w, 2, 2);
+    w.requests.received = 1000;
     join(&a, 1);
     join(&b, 2);
     struct request_choice first = next(&w, &a, S);
@@ -357,11 +359,11 @@ static void there_is_no_endgame_while_a_block_is_unasked(void **state)
     for (int i = 0; i < BLOCKS; i++) {
         next(&w, &a, S);
     }
-    assert_false(requests_next(&w.requests, &b, &has, true, false, 5 * S, &choice));
+    assert_false(requests_next(&w.requests, &b, &has, true, false, 20 * S, &choice));
     for (int i = 0; i < BLOCKS + 2; i++) {
         next(&w, &a, S);
     }
-    assert_true(requests_next(&w.requests, &b, &has, true, false, 5 * S, &choice));
+    assert_true(requests_next(&w.requests, &b, &has, true, false, 20 * S, &choice));
     assert_true(choice.duplicate);
     assert_int_equal(choice.block.piece, 0); /* the only one b has */
     requests_release(&w.requests, &a);
@@ -376,13 +378,14 @@ static void copies_at_one_peer_are_bounded(void **state)
     struct world w;
     struct requester a, b;
     begin(&w, 20, 20);
+    w.requests.received = 1000;
     join(&a, 1);
     join(&b, 2);
     struct request_choice choice;
     uint32_t copies = 0;
     while (requests_next(&w.requests, &a, NULL, true, true, S, &choice)) {
     }
-    while (requests_next(&w.requests, &b, NULL, true, true, 9 * S, &choice)) {
+    while (requests_next(&w.requests, &b, NULL, true, true, 90 * S, &choice)) {
         copies++;
     }
     assert_int_equal(copies, REQUEST_COPIES_MAX);
