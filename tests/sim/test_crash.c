@@ -1,6 +1,6 @@
 /* Whole sessions over a failing power: a download that is crashed before any of its disk calls, again and again,
- * goes on from what was durable and finishes. With a number as argument it plays so many crashes, from seeds of
- * their own, and says how long one takes. */
+ * goes on from what was durable and finishes. With a number as argument it plays so many crashes
+ * (from another seed on, if that is given too), and says how long one takes. */
 #include "world.h"
 
 #include <setjmp.h>
@@ -258,6 +258,27 @@ static void each_disk_call_of_a_session_may_fail_once_and_for_good(void **state)
     assert_true(once > 0 && for_good > calls / 22);
 }
 
+static void a_mount_that_goes_and_returns_costs_nothing_that_was_durable(void **state)
+{
+    static const enum io_sim_mount kinds[] = {IO_SIM_MOUNT_FAILING, IO_SIM_MOUNT_EMPTY};
+    static const char *const paths[] = {"/data", "/data/payload", "/var/lib/spate"};
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        struct play p;
+        begin(&p, 3000 + i);
+        p.world->resume_after_ns = WORLD_SECOND_NS;
+        world_run(p.world, 8 * WORLD_SECOND_NS);
+        assert_true(world_torrent(p.leecher)->pieces.durable.ones > 0);
+        io_sim_set_mount(p.leecher->io, paths[i / 2], kinds[i % 2]);
+        world_run(p.world, 8 * WORLD_SECOND_NS);
+        io_sim_set_mount(p.leecher->io, paths[i / 2], IO_SIM_MOUNT_THERE);
+        assert_false(go_on(&p));
+        /* What was not synced may be fetched again, and no more than that. */
+        assert_true(world_totals(p.leecher).downloaded_bytes < 3 * p.world->payload_bytes / 2);
+        finish(&p);
+    }
+}
+
 static void a_killed_session_finishes_and_its_peers_hear_of_it(void **state)
 {
     struct play p;
@@ -311,11 +332,11 @@ static void a_crashed_run_is_the_same_run_again(void **state)
     assert_true(hash[0] == hash[1]);
 }
 
-static void play_many(uint64_t wanted)
+static void play_many(uint64_t wanted, uint64_t seed)
 {
     uint64_t calls = calls_of_a_run(), recoveries = 0;
     clock_t took = 0, before = clock();
-    for (uint64_t seed = 100; recoveries < wanted; seed++) {
+    for (; recoveries < wanted; seed++) {
         crash_often(seed, calls, &recoveries, &took);
     }
     printf(
@@ -330,12 +351,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_crash_before_any_disk_call_costs_nothing_that_was_durable),
         cmocka_unit_test(a_session_that_is_crashed_again_and_again_finishes),
         cmocka_unit_test(each_disk_call_of_a_session_may_fail_once_and_for_good),
+        cmocka_unit_test(a_mount_that_goes_and_returns_costs_nothing_that_was_durable),
         cmocka_unit_test(a_killed_session_finishes_and_its_peers_hear_of_it),
         cmocka_unit_test(a_host_that_comes_back_resets_the_connections_of_its_former_life),
         cmocka_unit_test(a_crashed_run_is_the_same_run_again),
     };
     if (argc > 1) {
-        play_many(strtoull(argv[1], NULL, 10));
+        play_many(strtoull(argv[1], NULL, 10), argc > 2 ? strtoull(argv[2], NULL, 10) : 1000);
         return 0;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "disk/resume.h"
 #include "disk_scene.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,21 +279,57 @@ static void each_disk_call_may_fail_once_and_for_good(void **state)
     }
 }
 
+/* The log of one crash and what follows. */
+static uint64_t hash_of_a_crash(uint64_t seed)
+{
+    struct world w;
+    begin(&w, seed);
+    io_sim_set_crash_at(w.scene.io, 90);
+    play(&w);
+    restart(&w, IO_SIM_CRASH_POWER);
+    look(&w, "again", seed, 90);
+    uint64_t hash = io_sim_log_hash(w.scene.sim);
+    end(&w);
+    return hash;
+}
+
 static void two_runs_of_a_seed_are_one(void **state)
 {
-    uint64_t hash[2];
     (void)state;
-    for (int i = 0; i < 2; i++) {
-        struct world w;
-        begin(&w, 9);
-        io_sim_set_crash_at(w.scene.io, 90);
-        play(&w);
-        restart(&w, IO_SIM_CRASH_POWER);
-        look(&w, "again", 9, 90);
-        hash[i] = io_sim_log_hash(w.scene.sim);
-        end(&w);
+    assert_true(hash_of_a_crash(9) == hash_of_a_crash(9));
+    assert_true(hash_of_a_crash(9) != hash_of_a_crash(10));
+}
+
+enum { THREADS = 4, RUNS = 20 };
+
+struct runner {
+    pthread_t thread;
+    uint64_t hashes[RUNS];
+};
+
+static void *run_many(void *user)
+{
+    struct runner *r = user;
+    for (uint64_t i = 0; i < RUNS; i++) {
+        r->hashes[i] = hash_of_a_crash(i);
     }
-    assert_true(hash[0] == hash[1]);
+    return NULL;
+}
+
+static void worlds_in_threads_of_their_own_do_not_disturb_each_other(void **state)
+{
+    struct runner runners[THREADS];
+    (void)state;
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&runners[i].thread, NULL, run_many, &runners[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(runners[i].thread, NULL), 0);
+        for (uint64_t run = 0; run < RUNS; run++) {
+            assert_true(runners[i].hashes[run] == runners[0].hashes[run]);
+        }
+    }
+    assert_true(runners[0].hashes[9] == hash_of_a_crash(9));
 }
 
 /* A second session on the same host: it waits as long as it is told to, and then says so. */
@@ -323,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_killed_process_leaves_its_last_save),
         cmocka_unit_test(each_disk_call_may_fail_once_and_for_good),
         cmocka_unit_test(two_runs_of_a_seed_are_one),
+        cmocka_unit_test(worlds_in_threads_of_their_own_do_not_disturb_each_other),
         cmocka_unit_test(two_processes_share_one_database),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
 /* Making worlds and looking at them. */
 #include "world.h"
 
-#include "base/dice.h"
 #include "codec/metainfo_write.h"
 #include "crypto/sha.h"
 #include "tracker/http_server.h"
@@ -10,7 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PEER_PORT = 6881, TRACKER_PORT = 6969, WEB_PORT = 8080, LOOK_NS = 50000000 };
+enum {
+    PAYLOAD_ID = 20260601,
+    PEER_PORT = 6881,
+    TRACKER_PORT = 6969,
+    WEB_PORT = 8080,
+    LOOK_NS = 50000000
+};
 
 /* What the scenery itself needs: its failure is no finding. */
 #define MUST(condition)                                                                            \
@@ -133,7 +138,6 @@ static void write_metainfo(struct world *w, const struct metainfo_draft_file *fi
 void world_set_torrent(struct world *w, const struct world_torrent *spec)
 {
     struct metainfo_draft_file files[WORLD_FILES_MAX];
-    struct dice dice;
     MUST(!w->metainfo && spec->file_count <= WORLD_FILES_MAX);
     w->spec = *spec;
     for (int i = 0; i < spec->file_count; i++) {
@@ -144,11 +148,8 @@ void world_set_torrent(struct world *w, const struct world_torrent *spec)
     }
     w->payload = malloc(w->payload_bytes + sizeof(uint64_t));
     MUST(w->payload);
-    dice_init(&dice, 20260601);
-    for (uint64_t at = 0; at < w->payload_bytes; at += sizeof(uint64_t)) {
-        uint64_t word = dice_next(&dice);
-        memcpy(w->payload + at, &word, sizeof word);
-    }
+    io_sim_payload(PAYLOAD_ID, 0, w->payload, w->payload_bytes);
+    io_sim_know_payload(w->sim, PAYLOAD_ID, w->payload_bytes);
     w->piece_count = (uint32_t)((w->payload_bytes + spec->piece_length - 1) / spec->piece_length);
     write_metainfo(w, files);
 }
