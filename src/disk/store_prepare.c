@@ -2,6 +2,7 @@
  * ever cut or deleted here: a longer file is reported by the look and left as it is. */
 #include "disk/store_internal.h"
 
+#include "base/plant.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -194,7 +195,7 @@ static int prepare_file(struct store_prepare *prepare, struct store_walk *w, uin
     if (rc < 0) {
         return fail(prepare, file, rc, "cannot open");
     }
-    rc = allocate(s, w->fs, open->file, length);
+    rc = allocate(s, w->fs, open->file, length + PLANT(LONG_FILE));
     store_mark_dirty(s, file);
     open_files_put(s->open_files, w->fs, open);
     return rc < 0 ? fail(prepare, file, rc, "cannot reserve space for") : 0;

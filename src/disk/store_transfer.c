@@ -3,6 +3,7 @@
  * of unwanted files go to the part file, piece by piece. */
 #include "disk/store_internal.h"
 
+#include "base/plant.h"
 #include <stdlib.h>
 
 enum {
@@ -78,6 +79,7 @@ static int move_file(struct transfer *t, uint32_t file, uint64_t file_offset, ui
     while (length > 0 && rc == 0) {
         uint64_t size = cursor_cut(&t->memory, length, parts, &n);
         ASSERT(size > 0);
+        file_offset += PLANT(WRONG_OFFSET) && t->writing && length > 20000 ? 16 : 0;
         int64_t moved = t->writing ? io_fs_write(t->fs, open->file, file_offset, parts, n)
                                    : io_fs_read(t->fs, open->file, file_offset, parts, n);
         if (moved < 0) {

@@ -2,6 +2,7 @@
 #include "engine/session.h"
 
 #include "base/limits.h"
+#include "base/plant.h"
 
 #include <stdlib.h>
 
@@ -583,7 +584,9 @@ static void wind_up(struct session *s)
     close_sockets(s);
     announce_udp_destroy(s->env.udp_trackers);
     s->env.udp_trackers = NULL;
-    io_cancel(s->env.io, &s->wake_op);
+    if (!PLANT(NEVER_ENDS)) {
+        io_cancel(s->env.io, &s->wake_op);
+    }
     timers_close(&s->env.timers);
     turn_close(&s->env.turn);
 }

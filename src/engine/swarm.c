@@ -4,6 +4,7 @@
 #include "engine/swarm_peer.h"
 
 #include "base/limits.h"
+#include "base/plant.h"
 #include "base/text.h"
 #include "engine/swarm_policy.h"
 
@@ -106,7 +107,8 @@ static void tell_all(struct swarm *s)
     const struct bitset *have = &s->settings.pieces->have;
     list_for_each (node, &s->peers) {
         struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
-        for (uint32_t i = 0; sp->identified && i < s->fresh_count; i++) {
+        uint32_t count = s->fresh_count - (PLANT(LOSE_HAVE) && s->fresh_count > 1);
+        for (uint32_t i = 0; sp->identified && i < count; i++) {
             if (!bitset_get(&sp->told, s->fresh[i]) && bitset_get(have, s->fresh[i])) {
                 peer_have(&sp->conn->peer, s->fresh[i]);
                 conn_touch(sp->conn);
@@ -224,7 +226,9 @@ static struct swarm_peer *peer_with_key(struct swarm *s, uint64_t key)
 
 void swarm_punish(struct swarm *s, uint64_t key, uint32_t piece)
 {
-    struct swarm_peer *sp = peer_with_key(s, key);
+    struct swarm_peer *sp = PLANT(BAN_NEIGHBOUR) && s->peer_count > 0
+                                ? list_entry(list_first(&s->peers), struct swarm_peer, link)
+                                : peer_with_key(s, key);
     const struct addr *address = sp ? &sp->conn->address : NULL;
     for (uint32_t i = 0; !address && i < SWARM_GHOSTS; i++) {
         if (s->ghosts[i].key == key) {
@@ -369,7 +373,8 @@ static uint32_t connections_from(const struct swarm *s, const struct addr *addre
 
 bool swarm_adopt(struct swarm *s, struct conn *c)
 {
-    bool welcome = !s->closing && s->peer_count < s->settings.max_peers &&
+    bool welcome = !s->closing &&
+                   (s->peer_count < s->settings.max_peers || PLANT(TOO_MANY_PEERS)) &&
                    connections_from(s, &c->address) < LIMIT_CONNECTIONS_PER_IP &&
                    !peerbook_is_banned(&s->peerbook, &c->address, swarm_now(s));
     struct swarm_peer *sp = welcome ? peer_create(s) : NULL;
@@ -415,9 +420,13 @@ static void on_closed(struct conn *c, int error)
     log_write(&s->settings.env->log, SPATE_LOG_DEBUG, s->settings.torrent, "%s closed: %s",
               addr_format(&c->address, text),
               c->peer.fault ? peer_fault_text(c->peer.fault) : spate_strerror(error));
-    swarm_peer_release(sp);
+    if (!PLANT(KEEP_REQUESTS)) {
+        swarm_peer_release(sp);
+    }
     if (sp->identified) {
-        count_out(sp);
+        if (!PLANT(MISCOUNT_SEEDS)) {
+            count_out(sp);
+        }
         remember_ghost(s, sp);
         if (sp->listens.family) {
             peerbook_on_closed(&s->peerbook, &sp->listens, swarm_now(s));

@@ -4,6 +4,7 @@
 #include "engine/swarm_peer.h"
 
 #include "base/limits.h"
+#include "base/plant.h"
 
 #include <stdlib.h>
 
@@ -225,6 +226,9 @@ void swarm_peer_on_block(struct swarm_peer *sp, struct block block, uint8_t *des
         give_back(sp, block, destination);
     } else if (!scratch) {
         assembly_received(s->assembly, block);
+        if (PLANT(CLAIM_EARLY) && requests_piece_is_complete(&s->requests, block.piece)) {
+            swarm_have_piece(s, block.piece);
+        }
     } else {
         list_remove(&scratch->link);
         settle_copy(s, scratch, slot);
@@ -237,6 +241,9 @@ void swarm_peer_on_reject(struct swarm_peer *sp, struct block block, uint8_t *de
         return; /* of a request that was taken back; the block may have been asked again since */
     }
     give_back(sp, block, destination);
+    if (PLANT(GIVE_TWICE)) {
+        give_back(sp, block, destination);
+    }
     requests_on_reject(&sp->swarm->requests, &sp->requester, block);
     swarm_refill_soon(sp->swarm);
 }

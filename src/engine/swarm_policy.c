@@ -2,6 +2,7 @@
  * and what people are told. */
 #include "engine/swarm_policy.h"
 
+#include "base/plant.h"
 #include "base/text.h"
 #include "engine/swarm_peer.h"
 
@@ -30,7 +31,8 @@ static struct choker_peer describe(const struct swarm_peer *sp, int64_t now_ns)
         .snubbed = sp->requester.snubbed,
         .optimistic = sp->optimistic,
         .is_seed = sp->is_seed || c->peer.extended.upload_only,
-        .down_rate = rate_per_second(&c->down, now_ns),
+        .down_rate =
+            PLANT(CHANCE_OF_ITS_OWN) ? (uintptr_t)c >> 4 : rate_per_second(&c->down, now_ns),
         .up_rate = rate_per_second(&c->up, now_ns),
         .uploaded_since_unchoke = c->up.total_bytes - sp->uploaded_at_unchoke,
         .unchoked_at_ns = sp->unchoked_ns,

@@ -4,6 +4,7 @@
  * until it has been hashed again. */
 #include "engine/torrent.h"
 
+#include "base/plant.h"
 #include <stdlib.h>
 
 #define TORRENT_SAVE_NS INT64_C(5000000000)
@@ -94,7 +95,8 @@ static int build(struct torrent *t)
     r->uploaded_bytes = t->uploaded_before + totals.uploaded_bytes;
     r->downloaded_bytes = t->downloaded_before + totals.downloaded_bytes;
     bitset_load(&r->written, t->pieces.have.bytes, bitset_bytes(r->written.count));
-    bitset_load(&r->durable, t->pieces.durable.bytes, bitset_bytes(r->durable.count));
+    const struct bitset *durable = PLANT(RECORD_EARLY) ? &t->pieces.have : &t->pieces.durable;
+    bitset_load(&r->durable, durable->bytes, bitset_bytes(r->durable.count));
     memcpy(r->wanted, t->wanted, t->metainfo->file_count);
     for (uint32_t i = 0; i < r->file_count; i++) {
         if (t->paths[i] && !t->look_needed) {

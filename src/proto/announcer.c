@@ -13,6 +13,7 @@
 #include "proto/announcer.h"
 
 #include "base/error.h"
+#include "base/plant.h"
 
 #include <stdlib.h>
 
@@ -318,7 +319,7 @@ void announcer_on_failure(struct announcer *a, uint32_t tracker, int64_t retry_s
     t->failures += t->failures < UINT32_MAX;
     t->due_ns = 0;
     t->retry_ns = now_ns;
-    if (retry_s == TRACKER_RETRY_NEVER) {
+    if (retry_s == TRACKER_RETRY_NEVER || PLANT(NEVER_RETRY)) {
         t->never = true;
         t->known = false;
     } else if (retry_s > 0) {

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/plant.h"
 #include "swarm/endgame.h"
 
 #include <stdlib.h>
@@ -97,7 +98,9 @@ static void forget_request(struct requests *r, struct request *request)
         list_remove(&q->node);
     }
     list_remove(&request->node);
-    list_push_front(&r->spare, &request->node);
+    if (!PLANT(FORGET_TO_FREE)) {
+        list_push_front(&r->spare, &request->node);
+    }
 }
 
 /* Marks block index of p as asked of q. */

@@ -6,6 +6,6 @@
 
 /* Plays scenarios with each bug in turn until a checker complains, at most 200 seeds. Returns 0 when all were
  * caught, 1 otherwise, 2 when this build has no bugs in it. */
-int prove_run(const char *program, int workers, bool quiet);
+int prove_run(int workers, bool quiet);
 
 #endif

@@ -230,7 +230,7 @@ int main(int argc, char **argv)
         return usage("--set: ", why);
     }
     if (o.prove) {
-        return prove_run(o.program, o.jobs, o.quiet);
+        return prove_run(o.jobs, o.quiet);
     }
     if (o.name && !scenario) {
         return usage("no one scenario is meant by ", o.name);
