@@ -1,0 +1,77 @@
+/* What a user may wish at any moment: pausing, resuming, choosing files, removing and adding again, while the disk
+ * is slow, so that each wish meets work that is under way. */
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+#define MS_NS INT64_C(1000000)
+
+static const struct world_file nested[] = {
+    {"a/first.bin", 1500000},
+    {"a/empty.txt", 0},
+    {"b/small.bin", 3},
+    {"b/c/last.bin", 3000001},
+};
+enum { FILES = 4 };
+static const struct world_torrent torrent = {nested, FILES, 65536, WORLD_TRACKER_UDP};
+
+/* A seed, and a leecher whose disk takes so long for every call, and longer for a sync. */
+static struct world_peer *pair(struct world *w, int64_t call_ns, int64_t sync_ns)
+{
+    struct io_sim_link link = io_sim_link_default();
+    link.delay_ns = 5 * MS_NS;
+    link.up_bytes_per_s = link.down_bytes_per_s = 3000000;
+    world_set_torrent(w, &torrent);
+    world_add(w, &link, true);
+    w->settings.state_dir = "/state";
+    w->disk.latency_ns = call_ns;
+    w->disk.sync_ns = sync_ns;
+    return world_add(w, &link, false);
+}
+
+static void until_some_pieces(struct world_peer *p)
+{
+    for (int i = 0; world_status(p).pieces_verified == 0; i++) {
+        assert_true(i < 1000 && world_run(p->world, 10 * MS_NS));
+    }
+    assert_int_equal(world_state(p), SPATE_STATE_DOWNLOADING);
+}
+
+static int add_again(struct world_peer *p)
+{
+    struct spate_add add;
+    spate_add_init(&add, sizeof add);
+    add.metainfo = p->world->metainfo;
+    add.metainfo_size = p->world->metainfo_bytes;
+    add.save_path = "/data";
+    return session_add(p->session, &add, &p->torrent, NULL);
+}
+
+static void a_torrent_that_is_removed_and_added_again_begins_when_the_first_has_ended(void **state)
+{
+    (void)state;
+    struct world *w = world_create(1);
+    struct world_peer *p = pair(w, MS_NS, 300 * MS_NS);
+    until_some_pieces(p);
+    world_command(p, COMMAND_REMOVE);
+    assert_true(world_run(w, MS_NS));
+    assert_int_equal(add_again(p), 0);
+    assert_true(world_finish(w, 600 * WORLD_SECOND_NS));
+    assert_true(world_files_equal(p));
+    /* Who dials it finds it. */
+    assert_ptr_equal(map_get(&p->session->by_hash, world_torrent(p)->metainfo->info_hash),
+                     world_torrent(p));
+    world_destroy(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_torrent_that_is_removed_and_added_again_begins_when_the_first_has_ended),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
