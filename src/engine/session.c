@@ -132,10 +132,33 @@ static int send_datagram(void *user, const struct addr *to, struct span bytes)
 
 /* ---- what users ask for ---------------------------------------------------------------------- */
 
+/* The first of those that wait for a torrent of the same info-hash to end; NULL: none does. */
+static struct torrent *heir_of(struct session *s, const struct torrent *t)
+{
+    struct torrent *heir = NULL;
+    list_for_each (node, &s->torrents) {
+        struct torrent *other = list_entry(node, struct torrent, link);
+        if (!heir && other->held &&
+            memcmp(other->metainfo->info_hash, t->metainfo->info_hash, 20) == 0) {
+            heir = other;
+        }
+    }
+    return heir;
+}
+
 static void on_gone(struct torrent *t)
 {
     struct session *s = list_entry(t->env, struct session, env);
-    map_remove(&s->by_hash, t->metainfo->info_hash);
+    struct torrent *heir = !t->held && s->held_count > 0 ? heir_of(s, t) : NULL;
+    s->held_count -= t->held || heir;
+    if (!t->held) {
+        map_remove(&s->by_hash, t->metainfo->info_hash);
+    }
+    if (heir) {
+        int failed = map_put(&s->by_hash, heir->metainfo->info_hash, heir);
+        ASSERT(!failed); /* there is room: a place was just left */
+        torrent_let_go(heir);
+    }
     map_remove(&s->by_id, &t->id);
     torrent_destroy(t);
 }
@@ -165,17 +188,20 @@ static void add_torrent(struct session *s, struct command *command)
         add_failed(s, id);
         return;
     }
-    if (map_put(&s->by_hash, t->metainfo->info_hash, t)) {
-        torrent_destroy(t);
-        add_failed(s, id);
-        return;
-    }
+    /* Removed and added again: what was removed may still be ending. */
+    t->held = map_get(&s->by_hash, t->metainfo->info_hash) != NULL;
     if (map_put(&s->by_id, &t->id, t)) {
-        map_remove(&s->by_hash, t->metainfo->info_hash);
         torrent_destroy(t);
         add_failed(s, id);
         return;
     }
+    if (!t->held && map_put(&s->by_hash, t->metainfo->info_hash, t)) {
+        map_remove(&s->by_id, &t->id);
+        torrent_destroy(t);
+        add_failed(s, id);
+        return;
+    }
+    s->held_count += t->held;
     list_push_back(&s->torrents, &t->link);
     if (t->options->flags & SPATE_ADD_PAUSED) {
         torrent_publish(t, SPATE_CHANGED_STATE);

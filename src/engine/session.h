@@ -23,6 +23,7 @@ struct session {
     struct list torrents;
     struct map by_hash;  /* by info-hash: struct torrent */
     struct map by_id;    /* by id: struct torrent */
+    uint32_t held_count; /* of torrents that are held */
     struct list unnamed; /* connections that have not named their torrent */
     uint32_t unnamed_count;
     struct session_socket listeners[SESSION_FAMILIES], datagrams[SESSION_FAMILIES];

@@ -377,7 +377,7 @@ static void step(struct turn_work *work)
             } else {
                 timer_set(&t->env->timers, &t->stop_timer, io_now(t->env->io) + INT64_C(20000000));
             }
-        } else if (t->want_running && !t->error) {
+        } else if (t->want_running && !t->error && !t->held) {
             if (t->announce) {
                 announce_destroy(t->announce);
                 t->announce = NULL;
@@ -404,6 +404,12 @@ void torrent_start(struct torrent *t)
 {
     t->want_running = true;
     t->error = 0;
+    turn_add(&t->env->turn, &t->step);
+}
+
+void torrent_let_go(struct torrent *t)
+{
+    t->held = false;
     turn_add(&t->env->turn, &t->step);
 }
 

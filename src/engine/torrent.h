@@ -43,6 +43,7 @@ struct torrent {
     enum torrent_phase phase;
     bool want_running; /* the user's wish: not paused */
     bool removing;
+    bool held; /* one of the same info-hash has not ended yet: it has the record and the files */
     int error; /* why it stopped; 0: it did not fail */
     char text[240];
 
@@ -105,6 +106,8 @@ void torrent_destroy(struct torrent *);
 bool torrent_is_idle(const struct torrent *);
 
 void torrent_start(struct torrent *); /* begins, or goes on after a pause or an error */
+/* What was held may begin. */
+void torrent_let_go(struct torrent *);
 void torrent_pause(struct torrent *);
 void torrent_remove(struct torrent *); /* stops; on_gone follows */
 /* Tries an address of the user's; before it is active, as soon as it is. */
