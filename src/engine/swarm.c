@@ -574,10 +574,15 @@ static const struct conn_owner swarm_conn_owner = {
 
 /* ---- its life -------------------------------------------------------------------------------- */
 
-/* Those that deliver choose first. */
+/* Those that deliver choose first. Who of them is first changes each time: when memory is short it
+ * comes back in small pieces, and the first takes all of it. */
 static void on_refill(struct turn_work *work)
 {
     struct swarm *s = list_entry(work, struct swarm, refill);
+    struct list *first = list_pop_front(&s->peers);
+    if (first) {
+        list_push_back(&s->peers, first);
+    }
     for (int reliable = 1; reliable >= 0; reliable--) {
         list_for_each (node, &s->peers) {
             struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);

@@ -166,11 +166,43 @@ static void even_when_all_of_it_is_the_end(void **state)
     check_waste(1000000, 5, 0.05, 0.12);
 }
 
+static void equal_seeds_give_equal_shares_though_memory_is_short(void **state)
+{
+    /* More comes in than the disk takes, so that all room for pieces in flight is in use. */
+    static const struct world_file file = {NULL, 96000000};
+    const struct world_torrent torrent = {&file, 1, 262144, WORLD_TRACKER_NONE};
+    const struct io_sim_link link = io_sim_link_default();
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct world *w = world_create(seed);
+        w->on_look = look_at_nothing;
+        w->settings.frame_bytes = 4 << 20;
+        world_set_torrent(w, &torrent);
+        world_add(w, &link, true);
+        world_add(w, &link, true);
+        w->disk.bytes_per_s = 20000000;
+        struct world_peer *leech = world_add(w, &link, false);
+        world_introduce(leech, &w->peers[0]);
+        world_introduce(leech, &w->peers[1]);
+        assert_true(world_finish(w, 600 * WORLD_SECOND_NS));
+        double shares[2];
+        for (int i = 0; i < 2; i++) {
+            shares[i] = (double)world_totals(&w->peers[i]).uploaded_bytes / (double)file.length;
+        }
+        if (shares[0] < 0.35 || shares[1] < 0.35) {
+            fail_msg("seed %llu: shares of %.2f and %.2f", (unsigned long long)seed, shares[0],
+                     shares[1]);
+        }
+        world_destroy(w);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(little_of_a_small_torrent_comes_twice),
         cmocka_unit_test(even_when_all_of_it_is_the_end),
+        cmocka_unit_test(equal_seeds_give_equal_shares_though_memory_is_short),
     };
     if (argc > 1) {
         uint64_t most = argc > 2 ? strtoull(argv[2], NULL, 10) * 1000000 : UINT64_MAX;
