@@ -303,9 +303,7 @@ static void on_durable(struct torrent *t)
 void torrent_on_saved(struct torrent *t, bool clean)
 {
     if (t->phase == TORRENT_PREPARING) {
-        if (!t->want.op.active && !t->prepare.op.active) {
-            torrent_go_on_preparing(t);
-        }
+        torrent_go_on_preparing(t);
         return;
     }
     if (t->phase == TORRENT_STOPPING && clean) {
@@ -486,14 +484,12 @@ void torrent_set_wanted(struct torrent *t, const uint8_t *wanted)
     want_pieces(t);
     torrent_recount(t);
     if (t->phase == TORRENT_ACTIVE) {
-        if (t->want.op.active) {
-            t->want_pending = true;
-        } else {
-            store_want(t->store, &t->want);
-        }
+        torrent_carry_out_choice(t);
         swarm_on_pieces_changed(t->swarm);
         t->complete_told = t->complete_told && pieces_is_durable(&t->pieces);
         torrent_save_now(t, false);
+    } else if (t->phase == TORRENT_PREPARING && t->saving == SAVE_IDLE) {
+        t->want_pending = true; /* the choice before is being carried out, or its files made */
     }
     torrent_publish(t, SPATE_CHANGED_FILES | SPATE_CHANGED_PROGRESS | SPATE_CHANGED_STATE);
 }
@@ -514,8 +510,9 @@ static int allocate(struct torrent *t)
 {
     uint32_t files = t->metainfo->file_count, count = t->layout->piece_count;
     t->wanted = malloc(files + 1);
+    t->wanted_lent = malloc(files + 1);
     t->found = calloc(files + 1, sizeof *t->found);
-    if (!t->wanted || !t->found || pieces_init(&t->pieces, count) ||
+    if (!t->wanted || !t->wanted_lent || !t->found || pieces_init(&t->pieces, count) ||
         bitset_init(&t->to_check, count) || bitset_init(&t->syncing, count)) {
         return SPATE_ENOMEM;
     }
@@ -585,6 +582,7 @@ void torrent_destroy(struct torrent *t)
     arena_deinit(&t->names);
     torrent_options_destroy(t->options);
     free(t->wanted);
+    free(t->wanted_lent);
     free(t->found);
     hub_release(t->hub, t->view);
     free(t);

@@ -49,7 +49,8 @@ struct torrent {
 
     /* What it has. */
     struct pieces pieces;
-    uint8_t *wanted; /* one byte a file, pad files too */
+    uint8_t *wanted;      /* one byte a file, pad files too */
+    uint8_t *wanted_lent; /* the choice that is being carried out */
     uint64_t wanted_bytes, verified_bytes, durable_bytes, checked_bytes;
     struct arena names;
     struct addr given_peers[TORRENT_GIVEN_PEERS]; /* by the user, before there is a swarm */
@@ -125,6 +126,8 @@ struct swarm_totals torrent_totals(const struct torrent *);
 void torrent_disk_init(struct torrent *);
 void torrent_begin(struct torrent *);
 void torrent_go_on_preparing(struct torrent *); /* the record stands */
+/* The store learns which files are wanted; after the choice that it is about to carry out. */
+void torrent_carry_out_choice(struct torrent *);
 /* The pieces that hold bytes of a file: first to last; false when it has none. */
 bool torrent_piece_span(const struct torrent *, uint32_t file, uint32_t *first, uint32_t *last);
 

@@ -411,6 +411,26 @@ static void after_check(struct torrent *t)
 
 /* ---- making files ready ---------------------------------------------------------------------- */
 
+void torrent_carry_out_choice(struct torrent *t)
+{
+    t->want_pending = t->want.op.active;
+    if (!t->want_pending) {
+        memcpy(t->wanted_lent, t->wanted, t->metainfo->file_count);
+        t->want.wanted = t->wanted_lent;
+        store_want(t->store, &t->want);
+    }
+}
+
+/* A choice was made while one was being carried out: it is carried out as well. */
+static bool want_again(struct torrent *t)
+{
+    bool again = t->want_pending;
+    if (again) {
+        torrent_carry_out_choice(t);
+    }
+    return again;
+}
+
 static void on_prepared(struct io_op *op, int status)
 {
     struct torrent *t = list_entry(op, struct torrent, prepare.op);
@@ -424,33 +444,23 @@ static void on_prepared(struct io_op *op, int status)
         } else {
             torrent_fail_file(t, status, t->prepare.file, "cannot prepare");
         }
-        return;
+    } else if (!want_again(t)) { /* newly wanted files have to be prepared, too */
+        torrent_on_ready(t);
     }
-    torrent_on_ready(t);
 }
 
 static void on_wanted(struct io_op *op, int status)
 {
     struct torrent *t = list_entry(op, struct torrent, want.op);
-    if (t->want_pending) {
-        t->want_pending = false;
-        store_want(t->store, &t->want);
+    bool preparing = t->phase == TORRENT_PREPARING;
+    if (want_again(t) || (preparing && torrent_was_called_off(t))) {
         return;
     }
-    if (t->phase == TORRENT_ACTIVE) {
-        if (status < 0) {
-            torrent_fail_file(t, status, t->want.file, "cannot prepare");
-        }
-        return;
-    }
-    if (torrent_was_called_off(t)) {
-        return;
-    }
-    if (status < 0) {
+    if (status < 0 && (preparing || t->phase == TORRENT_ACTIVE)) {
         torrent_fail_file(t, status, t->want.file, "cannot prepare");
-        return;
+    } else if (preparing && t->saving == SAVE_IDLE) {
+        store_prepare(t->store, &t->prepare);
     }
-    store_prepare(t->store, &t->prepare);
 }
 
 /* A record stands before the first file does, so that after a crash what is there is known to be
@@ -467,8 +477,7 @@ void torrent_go_on_preparing(struct torrent *t)
     if (torrent_was_called_off(t)) {
         return;
     }
-    t->want.wanted = t->wanted;
-    store_want(t->store, &t->want);
+    torrent_carry_out_choice(t);
 }
 
 void torrent_disk_init(struct torrent *t)

@@ -35,10 +35,29 @@ static struct world_peer *pair(struct world *w, int64_t call_ns, int64_t sync_ns
 
 static void until_some_pieces(struct world_peer *p)
 {
-    for (int i = 0; world_status(p).pieces_verified == 0; i++) {
-        assert_true(i < 1000 && world_run(p->world, 10 * MS_NS));
+    for (int i = 0; !world_torrent(p) || world_torrent(p)->pieces.have.ones == 0; i++) {
+        assert_true(i < 10000 && world_run(p->world, MS_NS));
     }
     assert_int_equal(world_state(p), SPATE_STATE_DOWNLOADING);
+}
+
+static void wish_for_files(struct world_peer *p, const uint8_t wanted[FILES])
+{
+    struct command *command = calloc(1, sizeof *command);
+    assert_non_null(command);
+    *command = (struct command){.type = COMMAND_WANT, .torrent = p->torrent};
+    list_init(&command->link);
+    command->wanted = malloc(FILES);
+    assert_non_null(command->wanted);
+    memcpy(command->wanted, wanted, FILES);
+    assert_int_equal(session_post(p->session, command), 0);
+}
+
+static void until_phase(struct world_peer *p, enum torrent_phase phase)
+{
+    for (int i = 0; !world_torrent(p) || world_torrent(p)->phase != phase; i++) {
+        assert_true(i < 10000 && world_run(p->world, MS_NS));
+    }
 }
 
 static int add_again(struct world_peer *p)
@@ -68,9 +87,50 @@ static void a_torrent_that_is_removed_and_added_again_begins_when_the_first_has_
     world_destroy(w);
 }
 
+static void a_choice_made_while_files_are_made_ready_is_carried_out(void **state)
+{
+    (void)state;
+    static const uint8_t little[FILES] = {0, 0, 1, 0}, all[FILES] = {1, 1, 1, 1};
+    struct world *w = world_create(1);
+    struct world_peer *p = pair(w, 20 * MS_NS, 20 * MS_NS);
+    assert_true(world_run(w, MS_NS));
+    wish_for_files(p, little);
+    until_phase(p, TORRENT_PREPARING);
+    while (world_torrent(p)->saving != SAVE_IDLE) {
+        assert_true(world_run(w, MS_NS));
+    }
+    wish_for_files(p, all);
+    assert_true(world_finish(w, 600 * WORLD_SECOND_NS));
+    assert_true(world_files_equal(p));
+    world_destroy(w);
+}
+
+static void pausing_while_a_choice_is_carried_out_stops_it_and_it_ends(void **state)
+{
+    (void)state;
+    static const uint8_t little[FILES] = {0, 0, 1, 0}, all[FILES] = {1, 1, 1, 1};
+    for (int resume = 0; resume < 2; resume++) {
+        struct world *w = world_create(1);
+        struct world_peer *p = pair(w, MS_NS, 500 * MS_NS);
+        until_some_pieces(p);
+        wish_for_files(p, little);
+        world_command(p, COMMAND_PAUSE);
+        assert_true(world_run(w, 20 * MS_NS));
+        if (resume) {
+            world_command(p, COMMAND_RESUME);
+            wish_for_files(p, all);
+            assert_true(world_finish(w, 600 * WORLD_SECOND_NS));
+            assert_true(world_files_equal(p));
+        }
+        world_destroy(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_choice_made_while_files_are_made_ready_is_carried_out),
+        cmocka_unit_test(pausing_while_a_choice_is_carried_out_stops_it_and_it_ends),
         cmocka_unit_test(a_torrent_that_is_removed_and_added_again_begins_when_the_first_has_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
