@@ -4,7 +4,8 @@
  *   - What is left is given to peers in the measure of their speed, so that all are through at the
  *     same time: a slow peer takes no block that the others would have sooner.
  *   - A block whose answer is due within a round trip is on its way: nobody else is asked for it.
- *   - Copies are few: those that may have been in vain are a small part of what has come. */
+ *   - Copies are few: those that may have been in vain are a small part of what has come. Only what
+ *     is owed by peers that deliver nothing may always be asked of others. */
 #include "swarm/endgame.h"
 
 #include "base/limits.h"
@@ -161,7 +162,7 @@ struct request *endgame_copy(const struct requests *r, const struct requester *q
         struct requester *v = list_entry(node, struct requester, node);
         uint32_t position;
         struct request *request =
-            v == q || (enough && !v->snubbed) ? NULL : copyable(r, v, has, &position);
+            v == q || (enough && v->reliable) ? NULL : copyable(r, v, has, &position);
         if (!request) {
             continue;
         }
@@ -185,5 +186,5 @@ bool endgame_is_in_time(const struct request *request)
     for (const struct list *node = request->node.prev; node != &v->asked; node = node->prev) {
         position++;
     }
-    return v->snubbed || queue_ns(v, position) > rtt_ns(v);
+    return !v->reliable || queue_ns(v, position) > rtt_ns(v);
 }

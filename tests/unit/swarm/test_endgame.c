@@ -47,6 +47,7 @@ static void join(struct requester *q, uint64_t key, int64_t service_ms, int64_t 
 {
     requester_init(q, 500, S);
     q->key = key;
+    q->reliable = true;
     q->pipeline.ramping = false;
     q->pipeline.rate = (uint64_t)(BLOCK_BYTES * 1000 / service_ms);
     q->pipeline.rtt_us = rtt_ms * 1000;
@@ -234,6 +235,7 @@ static void what_a_silent_peer_owes_may_always_be_asked_again(void **state)
     join(&fast, 2, 10, 20);
     ask_all(&w, &silent, S);
     silent.snubbed = true;
+    silent.reliable = false;
     assert_int_equal(ask_all(&w, &fast, S + 10 * MS), 2 * BLOCKS);
     requests_release(&w.requests, &silent);
     requests_release(&w.requests, &fast);
