@@ -649,22 +649,28 @@ int swarm_create(const struct swarm_settings *settings, struct swarm_owner owner
     return 0;
 }
 
-void swarm_close(struct swarm *s)
+/* Everybody is parted from, and nobody comes any more. */
+static void part(struct swarm *s)
 {
-    struct env *env = s->settings.env;
+    struct timers *timers = &s->settings.env->timers;
     s->closing = true;
     list_for_each_safe (node, &s->peers) {
         conn_close(list_entry(node, struct swarm_peer, link)->conn, 0);
     }
+    timer_clear(timers, &s->dial_timer);
+    timer_clear(timers, &s->choke_timer);
+    timer_clear(timers, &s->tell_timer);
+    turn_remove(&s->refill);
+    turn_remove(&s->rechoke);
+}
+
+void swarm_close(struct swarm *s)
+{
+    part(s);
     struct list *node;
     while ((node = list_pop_front(&s->homeless))) {
         free(list_entry(node, struct swarm_scratch, link));
     }
-    timer_clear(&env->timers, &s->dial_timer);
-    timer_clear(&env->timers, &s->choke_timer);
-    timer_clear(&env->timers, &s->tell_timer);
-    turn_remove(&s->refill);
-    turn_remove(&s->rechoke);
     assembly_destroy(s->assembly);
     requests_deinit(&s->requests);
     picker_deinit(&s->picker);
@@ -695,6 +701,7 @@ void swarm_restore(struct swarm *s, uint32_t piece, const struct bitset *blocks)
 
 void swarm_flush(struct swarm *s)
 {
+    part(s); /* what still came would have to be written, too */
     assembly_flush(s->assembly);
 }
 

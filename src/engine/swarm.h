@@ -93,7 +93,7 @@ void swarm_add_peer(struct swarm *, const struct addr *, enum peer_source);
 void swarm_restore(struct swarm *, uint32_t piece, const struct bitset *blocks);
 /* pieces->wanted or pieces->have were changed by the torrent. */
 void swarm_on_pieces_changed(struct swarm *);
-/* Writes what is complete in memory; on_flushed follows. */
+/* Ends all connections and writes what is in memory; on_flushed follows, then nothing but swarm_close(). */
 void swarm_flush(struct swarm *);
 
 /* ---- for the status -------------------------------------------------------------------------- */

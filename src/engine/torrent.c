@@ -128,6 +128,7 @@ static void on_flushed(void *user)
 {
     struct torrent *t = user;
     if (t->phase == TORRENT_STOPPING) {
+        t->flushed = true;
         turn_add(&t->env->turn, &t->step);
     }
 }
@@ -342,6 +343,7 @@ static void on_stop_timer(struct timer *timer, int64_t now_ns)
 static void stop(struct torrent *t)
 {
     t->phase = TORRENT_STOPPING;
+    t->flushed = false;
     announce_stop(t->announce);
     timer_set(&t->env->timers, &t->stop_timer, io_now(t->env->io) + TORRENT_STOP_NS);
     swarm_flush(t->swarm);
@@ -355,7 +357,7 @@ static void step(struct turn_work *work)
     bool wants_stop = !t->want_running || t->removing || t->error;
     if (t->phase == TORRENT_ACTIVE && wants_stop) {
         stop(t);
-    } else if (t->phase == TORRENT_STOPPING && t->swarm) { /* flushed */
+    } else if (t->phase == TORRENT_STOPPING && t->swarm && t->flushed) {
         timer_clear(&t->env->timers, &t->stop_timer);
         close_swarm(t);
         torrent_save_now(t, true);

@@ -60,6 +60,7 @@ struct torrent {
 
     /* Who works. */
     struct store *store;
+    bool flushed;      /* while stopping: what was complete in memory is on the disk */
     bool store_ending; /* its last jobs read layout and paths: the torrent stays until it is gone */
     struct check *check;
     struct bitset to_check;

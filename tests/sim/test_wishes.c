@@ -70,6 +70,21 @@ static int add_again(struct world_peer *p)
     return session_add(p->session, &add, &p->torrent, NULL);
 }
 
+static void a_wish_while_stopping_does_not_cut_short_what_is_being_written(void **state)
+{
+    (void)state;
+    struct world *w = world_create(1);
+    struct world_peer *p = pair(w, 50 * MS_NS, 50 * MS_NS);
+    until_some_pieces(p);
+    world_command(p, COMMAND_PAUSE);
+    until_phase(p, TORRENT_STOPPING);
+    world_command(p, COMMAND_RESUME);
+    assert_true(world_finish(w, 600 * WORLD_SECOND_NS));
+    assert_true(world_files_equal(p));
+    assert_int_equal(world_totals(p).downloaded_bytes, w->payload_bytes);
+    world_destroy(w);
+}
+
 static void a_torrent_that_is_removed_and_added_again_begins_when_the_first_has_ended(void **state)
 {
     (void)state;
@@ -131,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_choice_made_while_files_are_made_ready_is_carried_out),
         cmocka_unit_test(pausing_while_a_choice_is_carried_out_stops_it_and_it_ends),
+        cmocka_unit_test(a_wish_while_stopping_does_not_cut_short_what_is_being_written),
         cmocka_unit_test(a_torrent_that_is_removed_and_added_again_begins_when_the_first_has_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
