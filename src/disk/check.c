@@ -55,7 +55,7 @@ static void free_check(struct check *c)
 
 /* ---- on a worker ---- */
 
-static int verdict(struct check *c, uint32_t piece, struct sha1 *sha)
+static int verdict(struct check *c, struct io_fs *fs, uint32_t piece, struct sha1 *sha)
 {
     const struct check_settings *s = &c->settings;
     uint8_t hash[SHA1_BYTES];
@@ -65,7 +65,11 @@ static int verdict(struct check *c, uint32_t piece, struct sha1 *sha)
         return 0;
     }
     const uint8_t *expected = s->piece_hashes + (size_t)piece * SHA1_BYTES;
-    return memcmp(hash, expected, SHA1_BYTES) == 0 ? 0 : SPATE_EMISMATCH;
+    if (memcmp(hash, expected, SHA1_BYTES) != 0) {
+        return SPATE_EMISMATCH;
+    }
+    return store_mark_found(s->store, fs, layout_piece_offset(s->layout, piece),
+                            layout_piece_length(s->layout, piece));
 }
 
 static int hash_piece(struct check_job *job, struct io_fs *fs, uint32_t piece, uint32_t *file)
@@ -86,7 +90,7 @@ static int hash_piece(struct check_job *job, struct io_fs *fs, uint32_t piece, u
         offset += n;
         left -= n;
     }
-    return verdict(job->check, piece, &sha);
+    return verdict(job->check, fs, piece, &sha);
 }
 
 /* All pieces of the job with one read. False: some of it cannot be read. */
@@ -107,7 +111,7 @@ static bool hash_together(struct check_job *job, struct io_fs *fs)
         sha1_init(&sha);
         sha1_update(&sha, at, length);
         at += length;
-        job->results[i].error = verdict(job->check, job->first + i, &sha);
+        job->results[i].error = verdict(job->check, fs, job->first + i, &sha);
     }
     return true;
 }

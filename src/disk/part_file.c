@@ -333,6 +333,15 @@ int part_file_change(struct part_file *p, struct io_fs *fs, const uint8_t *files
     return rc;
 }
 
+void part_file_mark(struct part_file *p)
+{
+    pthread_mutex_lock(&p->lock);
+    if (p->file) {
+        p->dirty = p->created = true;
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
 int part_file_sync(struct part_file *p, struct io_fs *fs)
 {
     pthread_mutex_lock(&p->lock);

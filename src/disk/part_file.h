@@ -54,6 +54,8 @@ uint8_t *part_file_found(struct part_file *, struct io_fs *, int *rc);
  * are no longer here; without any the file is deleted. All of it is synced; on failure nothing has changed. */
 int part_file_change(struct part_file *, struct io_fs *, const uint8_t *files,
                      bool (*keep)(void *user, uint32_t piece), void *user);
+/* What is in it is good, and may be unsynced since an earlier run: the next sync covers it and its name. */
+void part_file_mark(struct part_file *);
 int part_file_sync(struct part_file *, struct io_fs *);
 /* It is opened again when needed. */
 void part_file_close(struct part_file *, struct io_fs *);

@@ -19,6 +19,7 @@ static void store_free(struct store *s)
     pthread_mutex_destroy(&s->sync_lock);
     bitset_deinit(&s->dirty);
     bitset_deinit(&s->made);
+    bitset_deinit(&s->led);
     bitset_deinit(&s->syncing);
     free(s->in_part);
     free(s->directories);
@@ -42,6 +43,7 @@ int store_create(const struct store_settings *settings, struct store **out)
     s->settings.save_path = strdup(settings->save_path);
     s->settings.part_path = settings->part_path ? strdup(settings->part_path) : NULL;
     s->open_files = settings->open_files;
+    s->last_led = UINT32_MAX;
     /* Writers first, or a stream of transfers would put off a change of the rules for ever. */
     pthread_rwlockattr_t attributes;
     int rc = pthread_rwlockattr_init(&attributes);
@@ -54,6 +56,7 @@ int store_create(const struct store_settings *settings, struct store **out)
     bool failed = !s->settings.save_path || (settings->part_path && !s->settings.part_path) ||
                   bitset_init(&s->dirty, settings->file_count) < 0 ||
                   bitset_init(&s->made, settings->file_count) < 0 ||
+                  bitset_init(&s->led, settings->file_count) < 0 ||
                   bitset_init(&s->syncing, settings->file_count) < 0 ||
                   part_file_init(&s->part, s->settings.part_path, settings->layout,
                                  settings->file_count, settings->read_only) < 0;

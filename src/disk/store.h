@@ -90,6 +90,9 @@ void store_write(struct store *, struct store_transfer *);
 /* The same on the calling worker thread, for jobs that do more than transfer. */
 int store_read_now(struct store *, struct io_fs *, uint64_t offset, uint64_t length,
                    const struct iovec *, int iov_count, uint32_t *file);
+/* A range was read and found good: whoever wrote it may not have synced it, so the next sync covers its files and
+ * the way to them. For the same jobs; nothing for a store that never writes. */
+int store_mark_found(struct store *, struct io_fs *, uint64_t offset, uint64_t length);
 int store_write_now(struct store *, struct io_fs *, uint64_t offset, uint64_t length,
                     const struct iovec *, int iov_count, uint32_t *file);
 

@@ -135,6 +135,35 @@ static int mark_directory(struct store *s, uint32_t file, uint32_t depth)
     return rc;
 }
 
+static bool shares_prefix(const struct store *s, uint32_t file, uint32_t other, uint32_t depth)
+{
+    const char *path = s->settings.paths[file], *other_path = s->settings.paths[other];
+    size_t size = prefix_of(path, depth);
+    return store_depth(s, other) > depth && prefix_of(other_path, depth) == size &&
+           memcmp(path, other_path, size) == 0;
+}
+
+int store_mark_way(struct store *s, uint32_t file)
+{
+    pthread_mutex_lock(&s->lock);
+    bool led = bitset_get(&s->led, file);
+    uint32_t last = s->last_led;
+    pthread_mutex_unlock(&s->lock);
+    int rc = 0;
+    for (uint32_t depth = 0; rc == 0 && !led && depth < store_depth(s, file); depth++) {
+        if (last == UINT32_MAX || !shares_prefix(s, file, last, depth)) {
+            rc = mark_directory(s, file, depth);
+        }
+    }
+    if (rc == 0 && !led) {
+        pthread_mutex_lock(&s->lock);
+        bitset_set(&s->led, file);
+        s->last_led = file;
+        pthread_mutex_unlock(&s->lock);
+    }
+    return rc;
+}
+
 void store_leave(struct store_walk *w)
 {
     io_fs_close(w->fs, w->directory);

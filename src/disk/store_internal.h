@@ -35,6 +35,8 @@ struct store {
     struct io_fs *fs;                    /* that of the last job */
     struct bitset dirty;                 /* files written since the last sync */
     struct bitset made;                  /* files opened for writing by us: they stay files */
+    struct bitset led;                   /* files to which every directory has been marked once */
+    uint32_t last_led;                   /* the last of them; UINT32_MAX: none */
     struct store_directory *directories; /* that gained an entry since the last sync */
     uint32_t directory_count, directory_capacity;
 
@@ -78,6 +80,9 @@ int store_acquire(struct store *, struct io_fs *, struct store_walk *walk, uint3
 
 /* Needs prepared files or part file in the next sync. */
 void store_mark_dirty(struct store *, uint32_t file);
+/* The directories that lead to a file that is there go into the next sync: an earlier run may have made them, or
+ * the file, and not have synced that. Once in the store's life. */
+int store_mark_way(struct store *, uint32_t file);
 /* Closes everything. Caller holds rules for writing, or is alone. */
 void store_close_now(struct store *, struct io_fs *);
 /* The whole of store_sync. */

@@ -198,6 +198,7 @@ static int prepare_file(struct store_prepare *prepare, struct store_walk *w, uin
     rc = allocate(s, w->fs, open->file, length + PLANT(LONG_FILE));
     store_mark_dirty(s, file);
     open_files_put(s->open_files, w->fs, open);
+    rc = rc < 0 ? rc : store_mark_way(s, file);
     return rc < 0 ? fail(prepare, file, rc, "cannot reserve space for") : 0;
 }
 

@@ -265,6 +265,40 @@ int store_write_now(struct store *s, struct io_fs *fs, uint64_t offset, uint64_t
     return move(s, fs, offset, length, iov, iov_count, file, true);
 }
 
+static int mark_extent(struct store *s, struct io_fs *fs, const struct extent *e, uint32_t piece)
+{
+    if (e->pad || store_is_pad(s, e->file)) {
+        return 0;
+    }
+    int in_part = s->in_part && s->in_part[e->file] ? part_file_has(&s->part, fs, piece) : 0;
+    if (in_part != 0) {
+        part_file_mark(&s->part);
+        return in_part < 0 ? in_part : 0;
+    }
+    store_mark_dirty(s, e->file);
+    return store_mark_way(s, e->file);
+}
+
+int store_mark_found(struct store *s, struct io_fs *fs, uint64_t offset, uint64_t length)
+{
+    struct store_extents extents;
+    struct extent e;
+    uint64_t at;
+    if (s->settings.read_only) {
+        return 0;
+    }
+    int rc = store_lock_rules(s, fs, false);
+    if (rc < 0) {
+        return rc;
+    }
+    store_extents_init(&extents, s->settings.layout, offset, length);
+    while (rc == 0 && store_extents_next(&extents, &e, &at)) {
+        rc = mark_extent(s, fs, &e, (uint32_t)(at / s->settings.layout->piece_length));
+    }
+    pthread_rwlock_unlock(&s->rules);
+    return rc;
+}
+
 int store_run_read(struct io_op *op, struct io_fs *fs)
 {
     struct store_transfer *t = list_entry(op, struct store_transfer, op);

@@ -24,7 +24,7 @@ void torrent_fail(struct torrent *t, int error, const char *text)
     }
     if (t->phase == TORRENT_ACTIVE) {
         turn_add(&t->env->turn, &t->step); /* stops; never from inside a call of its swarm */
-    } else if (t->phase != TORRENT_STOPPING) {
+    } else if (t->phase != TORRENT_STOPPING && !torrent_was_called_off(t)) {
         t->phase = TORRENT_IDLE;
     }
     torrent_publish(t, SPATE_CHANGED_STATE);

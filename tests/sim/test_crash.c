@@ -218,6 +218,15 @@ static void a_crash_before_any_disk_call_costs_nothing_that_was_durable(void **s
            (double)took / CLOCKS_PER_SEC * 1000.0 / (double)recoveries);
 }
 
+/* One in four lives ends by SIGKILL. */
+static void maybe_kill(struct play *p, struct dice *dice)
+{
+    if (dice_below(dice, 4) == 0) {
+        world_run(p->world, (int64_t)dice_below(dice, 3000) * WORLD_SECOND_NS / 1000);
+        io_sim_crash(p->leecher->io, IO_SIM_CRASH_PROCESS);
+    }
+}
+
 /* Crashed at calls that the seed chooses, some of them while it recovers. */
 static void crash_often(uint64_t seed, uint64_t calls, uint64_t *recoveries, clock_t *took)
 {
@@ -228,7 +237,11 @@ static void crash_often(uint64_t seed, uint64_t calls, uint64_t *recoveries, clo
     io_sim_set_crash_at(p.leecher->io, dice_below(&dice, (uint32_t)calls));
     while (go_on(&p)) {
         uint32_t most = dice_below(&dice, 2) ? (uint32_t)calls : 60;
-        recover(&p, p.recoveries < CRASHES_A_RUN ? dice_below(&dice, most) : UINT64_MAX);
+        bool again = p.recoveries < CRASHES_A_RUN;
+        recover(&p, again ? dice_below(&dice, most) : UINT64_MAX);
+        if (again) {
+            maybe_kill(&p, &dice);
+        }
     }
     *recoveries += p.recoveries;
     *took += p.recovering;
@@ -298,6 +311,26 @@ static void a_killed_session_finishes_and_its_peers_hear_of_it(void **state)
     finish(&p);
 }
 
+/* What a process left to the kernel is still to be synced by the next one that finds it. */
+static void what_a_killed_session_wrote_is_durable_only_when_the_next_has_synced_it(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct play p;
+        begin(&p, 4000 + seed);
+        for (int64_t at = 0; at < 4; at++) {
+            world_run(p.world, (int64_t)(2 + seed % 5) * WORLD_SECOND_NS / 2);
+            io_sim_crash(p.leecher->io, IO_SIM_CRASH_PROCESS);
+            recover(&p, UINT64_MAX);
+            world_run(p.world, 6 * WORLD_SECOND_NS / 10 * (1 + at));
+            io_sim_crash(p.leecher->io, IO_SIM_CRASH_POWER);
+            recover(&p, UINT64_MAX);
+        }
+        assert_false(go_on(&p));
+        finish(&p);
+    }
+}
+
 static void a_host_that_comes_back_resets_the_connections_of_its_former_life(void **state)
 {
     struct play p;
@@ -353,6 +386,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_disk_call_of_a_session_may_fail_once_and_for_good),
         cmocka_unit_test(a_mount_that_goes_and_returns_costs_nothing_that_was_durable),
         cmocka_unit_test(a_killed_session_finishes_and_its_peers_hear_of_it),
+        cmocka_unit_test(what_a_killed_session_wrote_is_durable_only_when_the_next_has_synced_it),
         cmocka_unit_test(a_host_that_comes_back_resets_the_connections_of_its_former_life),
         cmocka_unit_test(a_crashed_run_is_the_same_run_again),
     };
