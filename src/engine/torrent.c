@@ -486,8 +486,12 @@ void torrent_set_wanted(struct torrent *t, const uint8_t *wanted)
     want_pieces(t);
     torrent_recount(t);
     if (t->phase == TORRENT_ACTIVE) {
+        bool was_seeding = t->swarm->seeding;
         torrent_carry_out_choice(t);
         swarm_on_pieces_changed(t->swarm);
+        if (was_seeding && !t->swarm->seeding) {
+            announce_now(t->announce); /* who seeds is told of no seeds */
+        }
         t->complete_told = t->complete_told && pieces_is_durable(&t->pieces);
         torrent_save_now(t, false);
     } else if (t->phase == TORRENT_PREPARING && t->saving == SAVE_IDLE) {
