@@ -88,6 +88,21 @@ static void check_claims(struct world_peer *p, const struct torrent *t)
     p->wrong_ns = 0;
 }
 
+/* After a crash the next session believes what its record says is durable. */
+static void check_durable(struct world_peer *p, const struct torrent *t)
+{
+    const struct bitset *durable = &t->pieces.durable;
+    for (uint32_t i = next_beyond(durable, &p->proven, 0); p->crashes > 0 && i < durable->count;
+         i = next_beyond(durable, &p->proven, i + 1)) {
+        if (!world_piece_equal(p, i)) {
+            COMPLAIN(p->world, CHECKER_DURABLE,
+                     "peer %d has piece %u recorded as durable, and it is not right", number_of(p),
+                     i);
+            return;
+        }
+    }
+}
+
 /* What others were told of it by its own connection. */
 static void check_told(struct world_peer *p, const struct swarm *s)
 {
@@ -95,7 +110,8 @@ static void check_told(struct world_peer *p, const struct swarm *s)
         struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
         struct world_peer *other = world_find(p->world, &sp->conn->address);
         const struct bitset *told = &sp->told;
-        if (!other || !sp->identified) {
+        if (!other || !sp->identified || io_sim_crashed(other->io) ||
+            sp->connected_ns <= other->started_again_ns) {
             continue;
         }
         for (uint32_t i = next_beyond(told, &other->proven, 0); i < told->count;
@@ -145,7 +161,7 @@ static struct swarm_peer *who_should_know(struct world_peer *p, const struct swa
     struct swarm_peer *sp = *theirs && (*theirs)->swarm ? connection_to((*theirs)->swarm, p) : NULL;
     bool lasted = sp && ours->identified && ours->conn->state == CONN_OPEN &&
                   now_ns - ours->connected_ns > wait_ns && now_ns - sp->connected_ns > wait_ns &&
-                  !was_dark(p) && !was_dark(other);
+                  !was_dark(p) && !was_dark(other) && p->crashes == 0 && other->crashes == 0;
     return lasted ? sp : NULL;
 }
 
@@ -308,6 +324,7 @@ static void check_peer(struct world_peer *p)
     if (!pieces_is_consistent(&t->pieces)) {
         COMPLAIN(w, CHECKER_CONSISTENT, "what peer %d has is not", number_of(p));
     }
+    check_durable(p, t);
     check_claims(p, t);
     if (t->swarm) {
         check_told(p, t->swarm);
@@ -323,7 +340,7 @@ static void on_look(struct world *w)
     int from = w->peer_count > PEERS_A_LOOK ? (int)(looks * PEERS_A_LOOK % w->peer_count) : 0;
     for (int i = 0; i < w->peer_count && i < PEERS_A_LOOK && world_is_well(w); i++) {
         struct world_peer *p = &w->peers[(from + i) % w->peer_count];
-        if (p->session) {
+        if (p->session && !io_sim_crashed(p->io)) {
             check_peer(p);
         }
     }
@@ -351,7 +368,7 @@ void checkers_at_end(struct world *w)
 {
     for (int i = 0; i < w->peer_count && world_is_well(w); i++) {
         struct world_peer *p = &w->peers[i];
-        if (p->session && !p->leaving) {
+        if (p->session && !p->leaving && !io_sim_crashed(p->io)) {
             check_peer(p);
         }
         if (p->finished_ns > 0 && (p->complete || !p->session) && world_is_well(w) &&

@@ -14,6 +14,8 @@ static const struct proof_row {
     const char *scenario;
     bool twice; /* only a second run can tell */
 } rows[] = {
+    {PLANT_SKIP_SYNC, CHECKER_DURABLE, "power_may_fail_again", false},
+    {PLANT_RECORD_EARLY, CHECKER_DURABLE, "power_may_fail_again", false},
     {PLANT_CLAIM_EARLY, CHECKER_CLAIMS, "who_lies_is_found_out", false},
     {PLANT_BAD_PIECE_GOOD, CHECKER_CLAIMS, "who_lies_is_found_out", false},
     {PLANT_SWAP_CHUNKS, CHECKER_CLAIMS, "little_memory", false},

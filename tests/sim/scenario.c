@@ -76,8 +76,8 @@ void scenario_defaults(const struct scenario *scenario, struct settings_of_run *
 const struct scenario *scenario_at(int index)
 {
     const struct scenario *const tables[] = {scenarios_of_swarms, scenarios_of_faults,
-                                             scenarios_of_disks, scenarios_of_peers,
-                                             scenarios_of_memory};
+                                             scenarios_of_disks,  scenarios_of_peers,
+                                             scenarios_of_memory, scenarios_of_crashes};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         for (const struct scenario *s = tables[i]; s->name; s++) {
             if (index-- == 0) {
@@ -183,6 +183,7 @@ struct world *run_begin(struct run *r)
     w->disk.sync_ns = r->set.sync * 1000;
     w->settings.frame_bytes = (uint64_t)r->set.frames << 20;
     w->settings.max_peers = (uint32_t)r->set.connections;
+    w->settings.state_dir = r->set.state ? "/var/lib/spate" : NULL;
     if (r->log) {
         io_sim_set_log(w->sim, log_line, r);
     }

@@ -24,6 +24,7 @@
     X(disk, 50, "a call of the disk takes, us")                                                    \
     X(sync, 2000, "a sync of the disk takes, us")                                                  \
     X(frames, 64, "memory of pieces in flight of a session, MiB")                                  \
+    X(state, 0, "1: sessions keep records in a state directory")                                   \
     X(tracker, 1, "0: none, peers are named by hand; 1: UDP; 2: HTTP")                             \
     X(connections, 80, "peers a torrent is connected to, at most")                                 \
     X(fault_at, 0, "when the fault begins, ms; 0: the seed chooses")                               \
@@ -141,6 +142,6 @@ void run_end(struct run *);
 
 /* Tables of scenarios, one a file. */
 extern const struct scenario scenarios_of_swarms[], scenarios_of_faults[], scenarios_of_disks[],
-    scenarios_of_peers[], scenarios_of_memory[];
+    scenarios_of_peers[], scenarios_of_memory[], scenarios_of_crashes[];
 
 #endif

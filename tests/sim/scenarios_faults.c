@@ -63,7 +63,7 @@ static void play_clock(struct run *r)
 /* A file in which nothing fits would be somebody else's, if there is no record of it. */
 static void start(struct world_peer *p)
 {
-    if (!p->seed && p->proven.ones == 0) {
+    if (!p->seed && p->proven.ones == 0 && !p->world->settings.state_dir) {
         world_clear(p);
     }
     world_start(p);
@@ -144,10 +144,12 @@ const struct scenario scenarios_of_faults[] = {
      "peers=8 pieces=48 fault_for=24000", play_darkness},
     {"the_clock_may_jump_a_year", "the wall clock of one host after the other jumps",
      "peers=6 pieces=48 fault_for=6000", play_clock},
-    {"everyone_may_restart", "all sessions end in the middle and begin again without a record",
+    {"everyone_may_restart", "all sessions end in the middle and begin again from their records",
+     "peers=6 pieces=48 up=400 seed_up=400 state=1", play_restart},
+    {"everyone_may_restart_and_forget", "the same without any record: all is hashed again",
      "peers=6 pieces=48 up=400 seed_up=400", play_restart},
     {"peers_may_go_and_come_back", "sessions end and begin again all the time",
-     "peers=8 pieces=48 up=400 seed_up=400", play_churn},
+     "peers=8 pieces=48 up=400 seed_up=400 state=1", play_churn},
     {"users_may_pause_and_resume", "torrents pause and go on all the time",
      "peers=8 pieces=48 up=400 seed_up=400 fault_for=10000", play_pauses},
     {NULL, NULL, NULL, NULL},

@@ -177,6 +177,7 @@ struct world_peer *world_add_host(struct world *w, const struct io_sim_link *lin
          0);
     MUST(bitset_init(&p->proven, w->piece_count) == 0);
     MUST(bitset_init(&p->news, w->piece_count) == 0);
+    MUST(bitset_init(&p->durable, w->piece_count) == 0);
     io_sim_set_link(p->io, link);
     io_sim_set_disk(p->io, &w->disk);
     return p;
@@ -274,6 +275,49 @@ void world_leave(struct world_peer *p)
         p->leaving = true;
         session_close(p->session);
     }
+}
+
+/* What its session knew when the power failed; the ghost of it ends as any session, but for nobody. */
+static void see_crash(struct world_peer *p)
+{
+    const struct torrent *t = world_torrent(p);
+    if (!p->leaving) {
+        bitset_empty(&p->durable);
+        if (t) {
+            bitset_load(&p->durable, t->pieces.durable.bytes, bitset_bytes(p->durable.count));
+        }
+        p->crashes++;
+        p->complete = false;
+        world_leave(p);
+    }
+    session_hurry(p->session);
+}
+
+void world_crash(struct world_peer *p, enum io_sim_crash how)
+{
+    io_sim_crash(p->io, how);
+    if (p->session) {
+        see_crash(p);
+    }
+}
+
+void world_restart(struct world_peer *p)
+{
+    MUST(io_sim_crashed(p->io) && !p->session);
+    p->io = io_sim_restart(p->io);
+    bitset_empty(&p->proven);
+    bitset_empty(&p->news);
+    p->started_again_ns = io_sim_now(p->world->sim);
+    for (uint32_t i = bitset_next(&p->durable, 0); i < p->durable.count;
+         i = bitset_next(&p->durable, i + 1)) {
+        if (!world_piece_equal(p, i)) {
+            world_complain(p->world, "durable",
+                           "peer %d lost piece %u, which it knew to be durable",
+                           (int)(p - p->world->peers), i);
+            return;
+        }
+    }
+    world_start(p);
 }
 
 static struct command *command_about(const struct world_peer *p, enum command_type type)
@@ -466,6 +510,10 @@ static void look(struct world *w)
         if (!p->session) {
             continue;
         }
+        if (w->on_gone && io_sim_crashed(p->io)) {
+            see_crash(p);
+            continue;
+        }
         enum spate_state state = world_state(p);
         if (state != SPATE_STATE_REMOVED) {
             p->complete = state == SPATE_STATE_SEEDING;
@@ -591,6 +639,7 @@ void world_free(struct world *w)
     for (int i = 0; i < w->peer_count; i++) {
         bitset_deinit(&w->peers[i].proven);
         bitset_deinit(&w->peers[i].news);
+        bitset_deinit(&w->peers[i].durable);
     }
     free(w->peers);
     free(w->tracker);

@@ -54,6 +54,9 @@ struct world_peer {
     /* The checkers': pieces it claimed, whose bytes were found on its disk; those it had at news_ns. */
     struct bitset proven, news;
     int64_t news_ns;
+    struct bitset durable; /* at its last crash */
+    int crashes;
+    int64_t started_again_ns; /* after its last crash: connections from before are to a ghost */
     int64_t wrong_ns; /* since when it has claimed a piece that is not right; 0: it does not */
 };
 
@@ -90,7 +93,7 @@ struct world {
      * NULL: sessions are only asked for their consistency. */
     int64_t look_ns;
     void (*on_look)(struct world *);
-    void (*on_gone)(struct world_peer *);
+    void (*on_gone)(struct world_peer *); /* NULL: sessions of hosts that crash are the caller's */
     void *user;
 };
 
@@ -118,6 +121,12 @@ void world_clear(struct world_peer *);
 void world_set_up(struct world_peer *, bool up);
 /* Its session begins to say goodbye. */
 void world_leave(struct world_peer *);
+/* Its host crashes; it may also do so by itself (io_sim_set_crash_at()). What its session knew to be durable
+ * is kept, and the session ends when the world is next looked at. */
+void world_crash(struct world_peer *, enum io_sim_crash);
+/* After a crash, when its session is gone: the host begins its next life, its session too. What was durable
+ * has to be on the disk. */
+void world_restart(struct world_peer *);
 /* Tells a peer of another. */
 void world_introduce(struct world_peer *, const struct world_peer *other);
 /* Posts a command without arguments about its torrent. */

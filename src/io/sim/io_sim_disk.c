@@ -513,6 +513,7 @@ void io_sim_disk_init(struct io_sim_disk_state *disk, struct io_sim_host *host)
 {
     struct io_sim_disks *disks = &host->sim->disks;
     disk->settings = io_sim_disk_default();
+    disk->device = host->id;
     disk->inside = (struct io_sim_fs){
         .fs = {.driver = &disk_driver, .sqlite_vfs = io_sim_sqlite_name(disks->sqlite)},
         .host = host};
@@ -592,6 +593,7 @@ void io_sim_disk_take_over(struct io_sim_disk_state *disk, struct io_sim_disk_st
     disk->tree = from->tree;
     from->tree = NULL;
     disk->settings = from->settings;
+    disk->device = from->device;
     disk->dice = from->dice;
     disk->rule = from->rule;
     disk->rule_user = from->rule_user;

@@ -32,6 +32,7 @@ struct io_file {
 struct io_sim_disk_state {
     struct io_sim_disk settings;
     struct io_sim_tree *tree; /* owned; NULL: a restarted host has taken it over */
+    uint64_t device;          /* its number, for as many lives as the host has */
     struct io_sim_fs inside, outside;
     struct dice dice; /* what a crash loses */
     uint64_t calls;

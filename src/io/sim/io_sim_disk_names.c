@@ -12,7 +12,7 @@ static void describe(const struct io_sim_host *host, const struct io_sim_node *n
                      struct io_stat *out)
 {
     *out = (struct io_stat){
-        .device = host->id,
+        .device = host->disk.device,
         .inode = node->inode,
         .length = node->type == IO_TYPE_SYMLINK ? strlen(node->target) : node->pages.length,
         .allocated_bytes = node->pages.count * IO_SIM_PAGE_BYTES,
