@@ -27,6 +27,9 @@ void rate_add(struct rate *r, uint64_t bytes, int64_t now_ns)
 
 uint64_t rate_per_second(const struct rate *r, int64_t now_ns)
 {
+    if (now_ns / NS_PER_SECOND - r->second >= RATE_SLOTS) {
+        return 0; /* idle for so long: most peers are */
+    }
     struct rate copy = *r;
     advance(&copy, now_ns / NS_PER_SECOND);
     uint64_t sum = 0;

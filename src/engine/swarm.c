@@ -15,10 +15,12 @@
     (60 * INT64_C(1000000000)) /* the last source is slowed down, not lost   \
                                                       */
 
-/* HAVE leaves at once, but of pieces that others have too not more often than this: where many pieces
- * come in a second, a packet to every peer for each of them would be most of what is sent and received. */
-#define SWARM_TELL_INTERVAL_NS INT64_C(200000000)
-enum { SWARM_TELL_RARE = 2 }; /* peers that have a piece of which everybody should hear now */
+/* HAVE leaves at once, but not more often than this: where many pieces come in a second, a packet to
+ * every peer for each of them would be most of what is sent and received. Sooner of a piece that next to
+ * nobody has. */
+#define SWARM_TELL_INTERVAL_NS      INT64_C(200000000)
+#define SWARM_TELL_RARE_INTERVAL_NS INT64_C(50000000)
+enum { SWARM_TELL_RARE = 2 };
 
 static const struct conn_owner swarm_conn_owner;
 
@@ -127,12 +129,12 @@ static void on_tell_timer(struct timer *timer, int64_t now_ns)
 
 static void tell_soon(struct swarm *s, uint32_t piece)
 {
-    int64_t next_ns = s->told_ns + SWARM_TELL_INTERVAL_NS;
     bool rare = picker_availability(&s->picker, piece) <= SWARM_TELL_RARE;
+    int64_t next_ns = s->told_ns + (rare ? SWARM_TELL_RARE_INTERVAL_NS : SWARM_TELL_INTERVAL_NS);
     s->fresh[s->fresh_count++] = piece;
-    if (rare || swarm_now(s) >= next_ns || s->fresh_count == SWARM_FRESH_MAX) {
+    if (swarm_now(s) >= next_ns || s->fresh_count == SWARM_FRESH_MAX) {
         tell_all(s);
-    } else {
+    } else if (!s->tell_timer.armed || next_ns < s->tell_timer.node.key) {
         timer_set(&s->settings.env->timers, &s->tell_timer, next_ns);
     }
 }
@@ -494,8 +496,12 @@ static void on_event(struct conn *c, const struct peer_event *event)
         on_choked(sp);
         break;
     case PEER_INTERESTED:
-    case PEER_NOT_INTERESTED:
         swarm_rechoke_soon(sp->swarm);
+        break;
+    case PEER_NOT_INTERESTED:
+        if (!c->peer.we_choke) { /* its slot is for others now */
+            swarm_rechoke_soon(sp->swarm);
+        }
         break;
     case PEER_HAS:
         on_has(sp);
