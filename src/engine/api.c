@@ -394,6 +394,9 @@ int spate_torrent_set_wanted(spate_session *s, spate_torrent torrent, const uint
 int spate_session_stats(spate_session *s, struct spate_session_stats *out)
 {
     struct hub *hub = &s->session->hub;
+    if (!s->own_thread) {
+        session_refresh_totals(s->session);
+    }
     pthread_mutex_lock(&hub->lock);
     struct spate_session_stats stats = hub->stats;
     stats.torrents = (uint32_t)hub->views.count;

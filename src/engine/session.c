@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define SESSION_TOTALS_NS INT64_C(1000000000)
+
 enum {
     SESSION_ACCEPTS_PER_WAKE = 32,
     SESSION_DATAGRAMS = 16,
@@ -215,6 +217,36 @@ void session_refresh(struct session *s, spate_torrent id)
     struct torrent *t = map_get(&s->by_id, &id);
     if (t && t->publish_timer.armed) {
         torrent_publish(t, 0);
+    }
+}
+
+void session_refresh_totals(struct session *s)
+{
+    const struct env *env = &s->env;
+    int64_t now_ns = io_now(env->io);
+    const struct spate_session_stats stats = {
+        .size = sizeof stats,
+        .connections = env->connections,
+        .port = env->port,
+        .downloaded_bytes = env->downloaded_bytes,
+        .uploaded_bytes = env->uploaded_bytes,
+        .down_rate = rate_per_second(&env->down_rate, now_ns),
+        .up_rate = rate_per_second(&env->up_rate, now_ns),
+        .frame_bytes = frames_used_bytes(env->frames),
+        .frame_peak_bytes = frames_peak_bytes(env->frames),
+    };
+    pthread_mutex_lock(&s->hub.lock);
+    s->hub.stats = stats;
+    pthread_mutex_unlock(&s->hub.lock);
+}
+
+/* Some torrent has news; then as long as rates move. */
+static void on_totals_due(struct timer *timer, int64_t now_ns)
+{
+    struct session *s = list_entry(timer, struct session, env.totals_timer);
+    session_refresh_totals(s);
+    if (s->hub.stats.down_rate > 0 || s->hub.stats.up_rate > 0) {
+        timer_set(&s->env.timers, timer, now_ns + SESSION_TOTALS_NS);
     }
 }
 
@@ -567,7 +599,8 @@ int session_create(struct io *io, const struct spate_settings *settings, bool wi
         session_destroy(s);
         return failed;
     }
-    s->hub.stats.port = s->env.port;
+    s->env.totals_timer.fire = on_totals_due;
+    session_refresh_totals(s);
     io_wait_wake(io, &s->wake_op);
     *out = s;
     return 0;

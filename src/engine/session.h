@@ -54,6 +54,8 @@ int session_widen_wanted(const struct metainfo *, const uint8_t *wanted, uint32_
                          uint8_t **out);
 /* The loop's thread: what people see of this torrent is brought up to date, if it is not. */
 void session_refresh(struct session *, spate_torrent);
+/* The same for what is of the whole session. */
+void session_refresh_totals(struct session *);
 /* Posts a message and wakes the loop: any thread. Takes over command. */
 int session_post(struct session *, struct command *);
 

@@ -199,6 +199,9 @@ void torrent_publish(struct torrent *t, uint32_t changed)
     if (changed) {
         hub_notify(t->hub, t->view, changed);
     }
+    if (!t->env->totals_timer.armed) {
+        timer_set(&t->env->timers, &t->env->totals_timer, io_now(t->env->io) + PUBLISH_SOON_NS);
+    }
     bool moves = status.down_rate > 0 || status.up_rate > 0 ||
                  status.state == SPATE_STATE_DOWNLOADING || status.state == SPATE_STATE_CHECKING;
     timer_set(&t->env->timers, &t->publish_timer,
