@@ -75,7 +75,7 @@ static int remove_directories(void **state)
     return 0;
 }
 
-static spate_session *open_session(void **state)
+static spate_session *open_session_with(void **state, const char *state_dir)
 {
     struct spate_settings settings;
     struct spate_error error = {.size = sizeof error};
@@ -84,8 +84,14 @@ static spate_session *open_session(void **state)
     settings.own_thread = *state != NULL;
     settings.bind = "127.0.0.1";
     settings.allow_local = 1;
+    settings.state_dir = state_dir;
     assert_int_equal(spate_session_create(&settings, &session, &error), 0);
     return session;
+}
+
+static spate_session *open_session(void **state)
+{
+    return open_session_with(state, NULL);
 }
 
 /* A torrent of one byte whose hash nobody knows: made by hand, as nothing is to be read. */
@@ -121,6 +127,16 @@ static struct spate_status status_of(spate_session *session, spate_torrent torre
     return status;
 }
 
+static void turn(spate_session **sessions, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct spate_event event = {.size = sizeof event};
+        spate_session_wait(sessions[i], 5);
+        while (spate_event_next(sessions[i], &event) == 1) {
+        }
+    }
+}
+
 /* Lets the session work until the torrent is in a state; other sessions are driven along. */
 static void until_state(spate_session **sessions, int count, int which, spate_torrent torrent,
                         uint32_t state)
@@ -128,12 +144,7 @@ static void until_state(spate_session **sessions, int count, int which, spate_to
     double end = seconds() + WAIT_MS / 1000.0;
     while (status_of(sessions[which], torrent).state != state) {
         assert_true(seconds() < end);
-        for (int i = 0; i < count; i++) {
-            struct spate_event event = {.size = sizeof event};
-            spate_session_wait(sessions[i], 5);
-            while (spate_event_next(sessions[i], &event) == 1) {
-            }
-        }
+        turn(sessions, count);
     }
 }
 
@@ -146,7 +157,7 @@ struct sample {
     size_t torrent_size;
 };
 
-static struct sample make_sample(void)
+static struct sample make_sample_of(uint32_t bytes, uint32_t piece_length)
 {
     struct sample s = {.directory = make_directory()};
     struct spate_create create;
@@ -154,15 +165,20 @@ static struct sample make_sample(void)
     snprintf(s.path, sizeof s.path, "%s/file.bin", s.directory);
     FILE *file = fopen(s.path, "wb");
     assert_non_null(file);
-    for (uint32_t i = 0; i < FILE_BYTES; i++) {
+    for (uint32_t i = 0; i < bytes; i++) {
         fputc((int)((i * 2654435761u) >> 13 & 0xff), file);
     }
     fclose(file);
     spate_create_init(&create, sizeof create);
     create.path = s.path;
-    create.piece_length = 32768;
+    create.piece_length = piece_length;
     assert_int_equal(spate_create(&create, &s.torrent, &s.torrent_size, &error), 0);
     return s;
+}
+
+static struct sample make_sample(void)
+{
+    return make_sample_of(FILE_BYTES, 32768);
 }
 
 static void free_sample(struct sample *s)
@@ -258,6 +274,39 @@ static void a_foreign_file_is_named_and_left_alone(void **state)
     assert_non_null(fgets(line, sizeof line, file));
     fclose(file);
     assert_string_equal(line, "mine");
+    free_sample(&s);
+}
+
+/* A piece that is not complete when the torrent pauses is on the disk as far as it has come. */
+static void what_came_before_a_pause_is_not_asked_for_again(void **state)
+{
+    struct sample s = make_sample_of(4000000, 4 << 20);
+    char *where = make_directory(), address[64];
+    spate_session *sessions[2] = {open_session(state), open_session_with(state, make_directory())};
+    struct spate_session_stats stats = {.size = sizeof stats};
+    spate_torrent seed = add_sample(sessions[0], &s, s.directory, SPATE_ADD_SEED_ONLY);
+    until_state(sessions, 2, 0, seed, SPATE_STATE_SEEDING);
+    assert_int_equal(spate_torrent_set_limits(sessions[0], seed, 0, 1000000), 0);
+    spate_torrent get = add_sample(sessions[1], &s, where, 0);
+    assert_int_equal(spate_session_stats(sessions[0], &stats), 0);
+    snprintf(address, sizeof address, "127.0.0.1:%u", stats.port);
+    assert_int_equal(spate_torrent_add_peer(sessions[1], get, address), 0);
+    double end = seconds() + WAIT_MS / 1000.0;
+    while (status_of(sessions[1], get).downloaded_bytes < 1000000) {
+        assert_true(seconds() < end);
+        turn(sessions, 2);
+    }
+    assert_int_equal(spate_torrent_pause(sessions[1], get), 0);
+    until_state(sessions, 2, 1, get, SPATE_STATE_PAUSED); /* said before it has come to rest */
+    uint64_t before = status_of(sessions[1], get).downloaded_bytes;
+    assert_int_equal(spate_torrent_resume(sessions[1], get), 0);
+    until_state(sessions, 2, 1, get, SPATE_STATE_DOWNLOADING);
+    assert_int_equal(spate_torrent_add_peer(sessions[1], get, address), 0);
+    until_state(sessions, 2, 1, get, SPATE_STATE_SEEDING);
+    uint64_t twice = status_of(sessions[1], get).downloaded_bytes - 4000000;
+    assert_true(before < 4000000 && twice < 100000);
+    spate_session_close(sessions[1]);
+    spate_session_close(sessions[0]);
     free_sample(&s);
 }
 
@@ -481,6 +530,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(a_file_goes_from_one_session_to_another),
+        BOTH(what_came_before_a_pause_is_not_asked_for_again),
         BOTH(a_foreign_file_is_named_and_left_alone),
         BOTH(what_is_wrong_with_a_torrent_is_said_at_once),
         BOTH(a_stale_torrent_is_an_error_and_never_a_crash),
