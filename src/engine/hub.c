@@ -128,11 +128,13 @@ int hub_wait(struct hub *hub, int timeout_ms)
 void hub_notify(struct hub *hub, struct view *view, uint32_t changed)
 {
     pthread_mutex_lock(&hub->lock);
-    view->changed |= changed;
-    if (!list_linked(&view->queued)) {
-        list_push_back(&hub->events, &view->queued);
+    if (!view->removed || (changed & SPATE_CHANGED_REMOVED)) { /* that was its last event */
+        view->changed |= changed;
+        if (!list_linked(&view->queued)) {
+            list_push_back(&hub->events, &view->queued);
+        }
+        news(hub);
     }
-    news(hub);
     pthread_mutex_unlock(&hub->lock);
 }
 
@@ -309,6 +311,17 @@ void hub_remove_view(struct hub *hub, struct view *view)
     view->status.state = SPATE_STATE_REMOVED;
     pthread_mutex_unlock(&hub->lock);
     hub_notify(hub, view, SPATE_CHANGED_REMOVED | SPATE_CHANGED_STATE);
+}
+
+void hub_withdraw_view(struct hub *hub, struct view *view)
+{
+    pthread_mutex_lock(&hub->lock);
+    map_remove(&hub->views, &view->id);
+    map_remove(&hub->ids, view->metainfo.info_hash);
+    view->references--;
+    view->removed = true;
+    pthread_mutex_unlock(&hub->lock);
+    hub_release(hub, view);
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */

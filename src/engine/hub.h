@@ -83,6 +83,8 @@ void hub_deinit(struct hub *);
 /* Takes over metainfo (also when it fails). *out has a reference for the loop's command.
  * SPATE_EEXIST when its info-hash is there already. */
 int hub_add_view(struct hub *, struct metainfo *, const uint8_t *wanted, struct view **out);
+/* The loop will never hear of it: gives back the reference of its command, and nobody finds it any more. */
+void hub_withdraw_view(struct hub *, struct view *);
 /* With a reference, to be given back with hub_release; NULL when there is none. */
 struct view *hub_find(struct hub *, spate_torrent);
 void hub_release(struct hub *, struct view *);

@@ -318,7 +318,7 @@ int session_post(struct session *s, struct command *command)
     int failed = hub_post(&s->hub, command);
     if (failed) {
         if (command->view) {
-            hub_release(&s->hub, command->view);
+            hub_withdraw_view(&s->hub, command->view);
         }
         command_destroy(command);
         return failed;

@@ -82,6 +82,36 @@ static void the_last_event_of_a_removed_torrent_outlives_it(void **state)
     hub_deinit(&hub);
 }
 
+static void nothing_is_told_of_a_torrent_after_its_last_event(void **state)
+{
+    (void)state;
+    struct hub hub;
+    struct spate_event event = {.size = sizeof event};
+    assert_int_equal(hub_init(&hub, seed, false), 0);
+    struct view *view = add(&hub, 1);
+    hub_remove_view(&hub, view);
+    assert_true(hub_next_event(&hub, &event));
+    assert_true(event.changed & SPATE_CHANGED_REMOVED);
+    hub_notify(&hub, view, SPATE_CHANGED_STATE); /* it is still ending */
+    assert_false(hub_next_event(&hub, &event));
+    hub_release(&hub, view);
+    hub_deinit(&hub);
+}
+
+static void a_torrent_that_the_loop_never_heard_of_is_not_there(void **state)
+{
+    (void)state;
+    struct hub hub;
+    assert_int_equal(hub_init(&hub, seed, false), 0);
+    struct view *view = add(&hub, 1);
+    spate_torrent id = view->id;
+    hub_withdraw_view(&hub, view);
+    assert_null(hub_find(&hub, id));
+    assert_false(hub_has_news(&hub));
+    hub_release(&hub, add(&hub, 1)); /* it can be added after all */
+    hub_deinit(&hub);
+}
+
 static void a_torrent_is_there_once_and_may_come_back(void **state)
 {
     (void)state;
@@ -154,6 +184,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_aspect_of_a_torrent_is_told_once_and_in_one_event),
         cmocka_unit_test(the_last_event_of_a_removed_torrent_outlives_it),
+        cmocka_unit_test(nothing_is_told_of_a_torrent_after_its_last_event),
+        cmocka_unit_test(a_torrent_that_the_loop_never_heard_of_is_not_there),
         cmocka_unit_test(a_torrent_is_there_once_and_may_come_back),
         cmocka_unit_test(messages_are_bounded_and_stay_in_order),
         cmocka_unit_test(the_log_keeps_the_latest_and_says_how_many_it_lost),
