@@ -25,7 +25,8 @@ static void unnamed_event(struct conn *c, const struct peer_event *event)
         return;
     }
     struct torrent *t = map_get(&s->by_hash, c->peer.remote.info_hash);
-    if (!t || !t->swarm || !swarm_adopt(t->swarm, c)) {
+    bool room = s->env.connections - s->unnamed_count < s->env.settings.value.max_connections;
+    if (!t || !t->swarm || !room || !swarm_adopt(t->swarm, c)) {
         conn_close(c, SPATE_ENOTFOUND);
         return;
     }

@@ -112,11 +112,33 @@ static void one_leecher_takes_about_what_the_line_takes(void **state)
     assert_true(took_ns < 5 * WORLD_SECOND_NS);
 }
 
+static void who_dials_in_counts_as_a_connection_of_the_session(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_UDP};
+    struct world *w = world_create(7);
+    struct io_sim_link link = home(0);
+    world_set_torrent(w, &torrent);
+    w->settings.max_connections = 2;
+    struct world_peer *seed = world_add(w, &link, true);
+    w->settings.max_connections = 0;
+    for (int i = 0; i < 5; i++) {
+        world_add(w, &link, false);
+    }
+    for (int i = 0; i < 100; i++) {
+        assert_true(world_run(w, WORLD_SECOND_NS / 20));
+        assert_true(seed->session->env.connections - seed->session->unnamed_count <= 2);
+    }
+    assert_true(world_finish(w, 600 * WORLD_SECOND_NS));
+    world_destroy(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_seed_and_eight_leechers_finish_twice_alike),
         cmocka_unit_test(another_seed_is_another_run_with_the_same_end),
+        cmocka_unit_test(who_dials_in_counts_as_a_connection_of_the_session),
         cmocka_unit_test(peers_meet_through_an_http_tracker),
         cmocka_unit_test(peers_that_were_named_by_hand_need_no_tracker),
         cmocka_unit_test(one_leecher_takes_about_what_the_line_takes),
