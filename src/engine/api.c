@@ -242,7 +242,8 @@ int spate_session_timeout_ms(spate_session *s)
     if (s->own_thread) {
         return -1;
     }
-    return hub_has_news(&s->session->hub) ? 0 : io_uv_timeout_ms(s->io);
+    /* Log entries come from a step, and some programs read none of them. */
+    return hub_has_events(&s->session->hub) ? 0 : io_uv_timeout_ms(s->io);
 }
 
 int spate_session_step(spate_session *s)

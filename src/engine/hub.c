@@ -115,6 +115,14 @@ bool hub_has_news(struct hub *hub)
     return yes;
 }
 
+bool hub_has_events(struct hub *hub)
+{
+    pthread_mutex_lock(&hub->lock);
+    bool yes = !list_empty(&hub->events);
+    pthread_mutex_unlock(&hub->lock);
+    return yes;
+}
+
 int hub_wait(struct hub *hub, int timeout_ms)
 {
     struct pollfd news_fd = {.fd = hub->event_fd, .events = POLLIN};

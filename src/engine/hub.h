@@ -94,6 +94,7 @@ bool hub_next_log(struct hub *, struct spate_log_entry *);
 /* 1: something waits; 0: the time is over. -1 waits for ever. Needs the event descriptor. */
 int hub_wait(struct hub *, int timeout_ms);
 bool hub_has_news(struct hub *);
+bool hub_has_events(struct hub *);
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 

@@ -479,6 +479,25 @@ static void the_log_says_how_much_it_lost(void **state)
 
 /* ---- its end -------------------------------------------------------------------------------------------------- */
 
+static void who_reads_no_log_may_still_sleep(void **state)
+{
+    spate_session *session = open_session(state);
+    spate_torrent torrent = add_tiny(session, 1, 0);
+    until_state(&session, 1, 0, torrent, SPATE_STATE_ERROR);
+    bool sleeps = false;
+    for (int i = 0; i < 200 && !sleeps; i++) {
+        struct spate_event event = {.size = sizeof event};
+        spate_session_step(session);
+        while (spate_event_next(session, &event) == 1) {
+        }
+        sleeps = spate_session_timeout_ms(session) != 0;
+    }
+    assert_true(sleeps);
+    struct spate_log_entry entry = {.size = sizeof entry};
+    assert_int_equal(spate_log_next(session, &entry), 1); /* there was one all the time */
+    spate_session_close(session);
+}
+
 static void closing_takes_less_than_two_seconds_whatever_is_slow(void **state)
 {
     spate_session *session = open_session(state);
@@ -538,6 +557,7 @@ int main(void)
         BOTH(a_program_built_against_an_older_header_keeps_working),
         BOTH(a_sleeping_consumer_misses_nothing),
         BOTH(the_log_says_how_much_it_lost),
+        BOTH(who_reads_no_log_may_still_sleep),
         BOTH(closing_takes_less_than_two_seconds_whatever_is_slow),
         BOTH(ten_sessions_live_side_by_side),
     };
