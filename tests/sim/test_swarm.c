@@ -115,7 +115,7 @@ static void one_leecher_takes_about_what_the_line_takes(void **state)
 static void who_dials_in_counts_as_a_connection_of_the_session(void **state)
 {
     (void)state;
-    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_UDP};
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
     struct world *w = world_create(7);
     struct io_sim_link link = home(0);
     world_set_torrent(w, &torrent);
@@ -123,7 +123,9 @@ static void who_dials_in_counts_as_a_connection_of_the_session(void **state)
     struct world_peer *seed = world_add(w, &link, true);
     w->settings.max_connections = 0;
     for (int i = 0; i < 5; i++) {
-        world_add(w, &link, false);
+        struct world_peer *leecher = world_add(w, &link, false);
+        world_introduce(leecher, seed);
+        world_introduce(leecher, leecher - 1);
     }
     for (int i = 0; i < 100; i++) {
         assert_true(world_run(w, WORLD_SECOND_NS / 20));
