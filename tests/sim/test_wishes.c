@@ -2,6 +2,8 @@
  * is slow, so that each wish meets work that is under way. */
 #include "world.h"
 
+#include "base/dice.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -141,9 +143,65 @@ static void pausing_while_a_choice_is_carried_out_stops_it_and_it_ends(void **st
     }
 }
 
+static void wish(struct world_peer *p, struct dice *dice)
+{
+    uint8_t wanted[FILES];
+    switch (dice_below(dice, 8)) {
+    case 0:
+    case 1:
+        world_command(p, COMMAND_PAUSE);
+        break;
+    case 2:
+    case 3:
+        world_command(p, COMMAND_RESUME);
+        break;
+    case 4:
+    case 5:
+        for (int i = 0; i < FILES; i++) {
+            wanted[i] = (uint8_t)dice_below(dice, 2);
+        }
+        wish_for_files(p, wanted);
+        break;
+    case 6:
+        world_command(p, COMMAND_ANNOUNCE);
+        break;
+    default:
+        world_command(p, COMMAND_REMOVE);
+        world_run(p->world, MS_NS);
+        assert_int_equal(add_again(p), 0);
+    }
+}
+
+static void any_wishes_at_any_moment_end_in_the_whole_torrent(void **state)
+{
+    (void)state;
+    static const uint8_t all[FILES] = {1, 1, 1, 1};
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world *w = world_create(seed);
+        struct world_peer *p = pair(w, (int64_t)(seed % 4) * 30 * MS_NS + MS_NS, 300 * MS_NS);
+        struct dice dice;
+        dice_init(&dice, seed);
+        for (int i = 0; i < 30; i++) {
+            assert_true(world_run(w, (int64_t)dice_below(&dice, 400) * MS_NS + MS_NS));
+            wish(p, &dice);
+        }
+        world_command(p, COMMAND_RESUME);
+        wish_for_files(p, all);
+        world_run(w, WORLD_SECOND_NS); /* the last wishes are heard */
+        /* An address that did not answer when it was dialled is left alone for ten minutes. */
+        if (!world_finish(w, 4000 * WORLD_SECOND_NS) || !world_files_equal(p)) {
+            world_describe(w);
+            fail_msg("the wishes of seed %llu end badly: %s", (unsigned long long)seed,
+                     w->verdict.text);
+        }
+        world_destroy(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_wishes_at_any_moment_end_in_the_whole_torrent),
         cmocka_unit_test(a_choice_made_while_files_are_made_ready_is_carried_out),
         cmocka_unit_test(pausing_while_a_choice_is_carried_out_stops_it_and_it_ends),
         cmocka_unit_test(a_wish_while_stopping_does_not_cut_short_what_is_being_written),
