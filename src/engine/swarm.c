@@ -22,6 +22,10 @@
 #define SWARM_TELL_RARE_INTERVAL_NS INT64_C(50000000)
 enum { SWARM_TELL_RARE = 2 };
 
+/* Becoming a seed and ceasing to be one takes a look at every piece: who does it again and again is counted as one
+ * that has each piece by itself. */
+enum { SWARM_UNSEEDED_MAX = 16 };
+
 static const struct conn_owner swarm_conn_owner;
 
 /* ---- what a peer has ------------------------------------------------------------------------- */
@@ -80,7 +84,7 @@ static void on_have(struct swarm_peer *sp, uint32_t piece)
     }
     picker_on_have(&sp->swarm->picker, piece);
     sp->interesting += pieces_is_missing(sp->swarm->settings.pieces, piece);
-    if (bitset_full(&sp->told)) {
+    if (bitset_full(&sp->told) && sp->unseeded < SWARM_UNSEEDED_MAX) {
         picker_on_gone(&sp->swarm->picker, &sp->told);
         become_seed(sp);
     }
@@ -95,6 +99,7 @@ static void on_dont_have(struct swarm_peer *sp, uint32_t piece)
         picker_on_seed_gone(&sp->swarm->picker);
         picker_on_bitfield(&sp->swarm->picker, &sp->told);
         sp->is_seed = false;
+        sp->unseeded++;
     }
     bitset_clear(&sp->told, piece);
     picker_on_dont_have(&sp->swarm->picker, piece);
