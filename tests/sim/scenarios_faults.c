@@ -44,6 +44,55 @@ static void play_darkness(struct run *r)
     run_end(r);
 }
 
+/* The network falls into two halves, which find each other again. */
+static void play_partition(struct run *r)
+{
+    struct world *w = run_begin(r);
+    run_populate(r);
+    run_until(r, run_fault_at_ns(r, 0, 6000));
+    for (int i = 0; i < w->peer_count; i++) {
+        w->peers[i].dark_ns = io_sim_now(w->sim);
+        io_sim_set_part(w->peers[i].io, chance(r, 50));
+    }
+    run_until(r, io_sim_now(w->sim) + r->set.fault_for * 1000000);
+    for (int i = 0; i < w->peer_count; i++) {
+        w->peers[i].dark_ns = io_sim_now(w->sim);
+        io_sim_set_part(w->peers[i].io, 0);
+    }
+    run_finish(r);
+    run_end(r);
+}
+
+/* Every other leecher stands behind a box of its own, and at some time the boxes forget all ports. */
+static void play_nat(struct run *r)
+{
+    enum { BOXES_MAX = 256 };
+    struct world *w = run_begin(r);
+    struct io_sim_nat *boxes[BOXES_MAX];
+    struct io_sim_link link = run_link(r, r->set.up, r->set.down);
+    int count = 0;
+    run_add_seed(r);
+    for (int64_t i = 0; i < r->set.peers; i++) {
+        struct world_peer *p = world_add_host(w, &link, "leech");
+        const uint8_t ip[4] = {10, 7, 0, (uint8_t)i};
+        enum io_sim_nat_kind kind = (enum io_sim_nat_kind)dice_below(&r->dice, 4);
+        if (i % 2 == 0 && count < BOXES_MAX &&
+            io_sim_nat_create(w->sim, kind, addr_v4(ip, 0), &boxes[count]) == 0) {
+            io_sim_set_nat(p->io, boxes[count++]);
+        }
+        world_start(p);
+    }
+    run_until(r, run_fault_at_ns(r, 1000, 6000));
+    for (int i = 0; i < count; i++) {
+        io_sim_nat_rebind(boxes[i], NULL);
+    }
+    for (int i = 0; i < w->peer_count; i++) {
+        w->peers[i].dark_ns = io_sim_now(w->sim);
+    }
+    run_finish(r);
+    run_end(r);
+}
+
 /* Forward by a year, back by a year, to 1970. */
 static void play_clock(struct run *r)
 {
@@ -142,6 +191,11 @@ const struct scenario scenarios_of_faults[] = {
      "peers=10 pieces=48 fault_for=30000", play_tracker},
     {"lines_may_go_dark_and_come_back", "hosts lose all packets for a while, again and again",
      "peers=8 pieces=48 fault_for=24000", play_darkness},
+    {"two_halves_of_the_network_find_each_other_again", "half the hosts cannot reach the others",
+     "peers=8 pieces=48 fault_for=60000", play_partition},
+    {"half_may_stand_behind_nat",
+     "boxes of all kinds, which forget their ports in the middle of it",
+     "peers=10 pieces=48 within=4000", play_nat},
     {"the_clock_may_jump_a_year", "the wall clock of one host after the other jumps",
      "peers=6 pieces=48 fault_for=6000", play_clock},
     {"everyone_may_restart", "all sessions end in the middle and begin again from their records",
