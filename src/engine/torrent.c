@@ -275,7 +275,7 @@ void torrent_on_ready(struct torrent *t)
         rest(t);
     }
     t->complete_told = pieces_is_durable(&t->pieces);
-    if (t->swarm->seeding) {
+    if (t->swarm->seeding && t->verified_bytes > 0) {
         t->completed_announced = true; /* it was complete before: nothing to tell */
     }
     announce_start(t->announce);

@@ -122,6 +122,23 @@ static void a_choice_made_while_files_are_made_ready_is_carried_out(void **state
     world_destroy(w);
 }
 
+static void a_torrent_of_which_nothing_was_wanted_is_completed_when_it_is(void **state)
+{
+    (void)state;
+    static const uint8_t none[FILES] = {0}, all[FILES] = {1, 1, 1, 1};
+    struct world *w = world_create(1);
+    struct world_peer *p = pair(w, MS_NS, MS_NS);
+    wish_for_files(p, none);
+    until_phase(p, TORRENT_ACTIVE);
+    assert_false(world_torrent(p)->completed_announced);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    wish_for_files(p, all);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    assert_true(world_finish(w, 4000 * WORLD_SECOND_NS));
+    assert_true(world_torrent(p)->completed_announced);
+    world_destroy(w);
+}
+
 static void pausing_while_a_choice_is_carried_out_stops_it_and_it_ends(void **state)
 {
     (void)state;
@@ -203,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_wishes_at_any_moment_end_in_the_whole_torrent),
         cmocka_unit_test(a_choice_made_while_files_are_made_ready_is_carried_out),
+        cmocka_unit_test(a_torrent_of_which_nothing_was_wanted_is_completed_when_it_is),
         cmocka_unit_test(pausing_while_a_choice_is_carried_out_stops_it_and_it_ends),
         cmocka_unit_test(a_wish_while_stopping_does_not_cut_short_what_is_being_written),
         cmocka_unit_test(a_torrent_that_is_removed_and_added_again_begins_when_the_first_has_ended),
