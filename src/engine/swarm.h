@@ -72,7 +72,9 @@ struct swarm {
     uint32_t fresh_count;
     struct swarm_totals totals;
     struct rate down_rate, up_rate;
-    int64_t verified_ns; /* when the last piece was written; 0: none yet */
+    uint64_t turnover_bytes; /* downloaded when places were last looked at */
+    int64_t turnover_ns;     /* since when nothing has come */
+    int64_t verified_ns;     /* when the last piece was written; 0: none yet */
     struct swarm_ghost ghosts[SWARM_GHOSTS];
     uint32_t ghost_next;
     struct list homeless; /* of struct swarm_scratch: copies that won while memory was full */

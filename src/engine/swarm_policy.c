@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define SWARM_SLOTS_INTERVAL_NS INT64_C(5000000000)
+#define SWARM_TURNOVER_NS       INT64_C(60000000000)
 
 enum { SWARM_DIALLING_MAX = 24 }; /* half-open connections of one torrent */
 
@@ -112,11 +113,46 @@ static void on_addresses_ready(struct peerbook *book)
     swarm_dial_soon(list_entry(book, struct swarm, peerbook));
 }
 
+/* How little a peer is missed: who has nothing for us least, then who chokes us; the earliest of those. */
+static uint32_t dispensable(const struct swarm_peer *sp)
+{
+    return sp->interesting == 0 ? 3 : sp->conn->peer.chokes_us ? 2 : 1;
+}
+
+/* Every place is taken, there are others to try, and for a minute nothing has come: without this, peers that have
+ * filled their places with each other never meet a seed. */
+static void make_place(struct swarm *s, int64_t now_ns)
+{
+    struct swarm_peer *least = NULL;
+    if (s->totals.downloaded_bytes != s->turnover_bytes || s->seeding) {
+        s->turnover_bytes = s->totals.downloaded_bytes;
+        s->turnover_ns = now_ns;
+        return;
+    }
+    if (now_ns - s->turnover_ns < SWARM_TURNOVER_NS ||
+        peerbook_deadline(&s->peerbook, now_ns) > now_ns) {
+        return;
+    }
+    list_for_each (node, &s->peers) {
+        struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        if (sp->identified && (!least || dispensable(sp) > dispensable(least))) {
+            least = sp;
+        }
+    }
+    if (least) {
+        s->turnover_ns = now_ns;
+        conn_close(least->conn, 0);
+    }
+}
+
 static void on_dial_timer(struct timer *timer, int64_t now_ns)
 {
     struct swarm *s = list_entry(timer, struct swarm, dial_timer);
     struct env *env = s->settings.env;
     struct addr address;
+    if (s->peer_count >= s->settings.max_peers) {
+        make_place(s, now_ns);
+    }
     while (s->dialling < SWARM_DIALLING_MAX && s->peer_count < s->settings.max_peers &&
            env->connections < env->settings.value.max_connections &&
            peerbook_next(&s->peerbook, now_ns, &address)) {
