@@ -82,13 +82,11 @@ static int copy_rows(void *out, uint32_t max, const void *rows, uint32_t count, 
 static bool settle(struct spate_session *s, int64_t patience_ns)
 {
     int64_t began_ns = io_now(s->io);
-    bool hurried = false;
     while (!session_closed(s->session)) {
         io_uv_run_once(s->io, 20);
         int64_t spent_ns = io_now(s->io) - began_ns;
-        if (spent_ns > API_HURRY_NS && !hurried) {
-            hurried = true;
-            session_hurry(s->session);
+        if (spent_ns > API_HURRY_NS) {
+            session_hurry(s->session); /* again and again: some come to their trackers only now */
         }
         if (spent_ns > patience_ns) {
             return session_closed(s->session);

@@ -442,6 +442,8 @@ static void on_closed(struct conn *c, int error)
         s->dialling--;
         if (c->peer.fault == PEER_FAULT_SELF) {
             peerbook_on_self(&s->peerbook, &sp->listens);
+        } else if (error == 0) {
+            peerbook_undo(&s->peerbook, &sp->listens, swarm_now(s)); /* we broke it off */
         } else {
             peerbook_on_failed(&s->peerbook, &sp->listens, swarm_now(s));
         }

@@ -150,6 +150,7 @@ void announcer_start(struct announcer *a, int64_t now_ns)
         t->retry_ns = t->due_ns = t->min_ns = 0;
     }
     a->state = ANNOUNCER_RUNNING;
+    a->hurried = false;
     a->next_ns = now_ns;
     announcer_wake(a, now_ns);
 }
@@ -228,6 +229,7 @@ void announcer_now(struct announcer *a, int64_t now_ns)
     for (uint32_t i = 0; i < a->count; i++) {
         struct announcer_tracker *t = &a->trackers[i];
         t->due_ns = earlier(t->due_ns, t->min_ns);
+        a->hurried |= a->state == ANNOUNCER_RUNNING && t->open;
     }
     if (a->state == ANNOUNCER_RUNNING && !a->walking) {
         int64_t at_ns = a->current == ANNOUNCER_NONE ? earliest(a) : a->trackers[a->current].due_ns;
@@ -283,6 +285,10 @@ void announcer_on_answer(struct announcer *a, uint32_t tracker, int64_t interval
     min_interval_s = clamp(min_interval_s, LIMIT_TRACKER_INTERVAL_MIN_S, interval_s);
     t->due_ns = now_ns + interval_s * SECOND_NS;
     t->min_ns = now_ns + min_interval_s * SECOND_NS;
+    if (a->hurried) { /* that question was asked before we knew better */
+        a->hurried = false;
+        t->due_ns = t->min_ns;
+    }
     t->known = true;
     if (t->event == TRACKER_EVENT_COMPLETED) {
         t->completed_due = false;

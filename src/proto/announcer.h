@@ -39,6 +39,7 @@ struct announcer {
     uint32_t *order; /* indices by tier; within a tier as they are tried (BEP 12) */
     uint32_t count, capacity;
     enum { ANNOUNCER_IDLE, ANNOUNCER_RUNNING, ANNOUNCER_STOPPING } state;
+    bool hurried;     /* told to announce soon while a question was open */
     bool walking;     /* a walk through order looks for a tracker that works */
     uint32_t cursor;  /* of the walk, in order */
     uint32_t current; /* the tracker that works, or ANNOUNCER_NONE */

@@ -437,6 +437,18 @@ static void announcing_now_respects_the_minimum_interval(void **state)
     announcer_deinit(&w.a);
 }
 
+static void announcing_now_while_a_question_is_open_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, &(struct behaviour){.delay_s = 10, .interval_s = 1800, .min_interval_s = 120}, 1);
+    run_until(&w, 5);
+    announcer_now(&w.a, w.now_ns);
+    run_until(&w, 1000);
+    assert_string_equal(w.log, "0:A+started 130:A");
+    announcer_deinit(&w.a);
+}
+
 static void one_that_is_added_while_nobody_works_is_asked_at_once(void **state)
 {
     (void)state;
@@ -558,6 +570,7 @@ int main(void)
         cmocka_unit_test(one_that_nobody_knows_stops_without_a_word),
         cmocka_unit_test(a_second_start_says_started_again),
         cmocka_unit_test(announcing_now_respects_the_minimum_interval),
+        cmocka_unit_test(announcing_now_while_a_question_is_open_is_not_forgotten),
         cmocka_unit_test(one_that_is_added_while_nobody_works_is_asked_at_once),
         cmocka_unit_test(any_order_of_calls_is_survived),
         cmocka_unit_test(the_number_of_trackers_is_bounded),
