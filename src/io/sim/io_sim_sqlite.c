@@ -388,7 +388,7 @@ static int vfs_randomness(sqlite3_vfs *vfs, int size, char *out)
 {
     struct io_sim_host *host = host_of(vfs);
     for (int i = 0; i < size; i++) {
-        out[i] = host ? (char)(dice_next(&host->disk.dice) & 0x7f) : 0;
+        out[i] = (char)(host ? dice_next(&host->disk.dice) & 0x7f : 0);
     }
     return size;
 }
