@@ -319,8 +319,10 @@ void io_uv_loop_run(struct io_uv_loop *l, int timeout_ms)
     apply_watches(l);
     int wait_ms = timeout_ms == 0 ? 0 : shorter(due_in_ms(l), timeout_ms);
     if (wait_ms > 0) {
+        /* libuv runs timers before it polls as well: one that falls due in between would be gone when it decides how
+         * long to wait, so it repeats. */
         uv_update_time(&l->uv);
-        uv_timer_start(&l->alarm, loop_on_alarm, (uint64_t)wait_ms, 0);
+        uv_timer_start(&l->alarm, loop_on_alarm, (uint64_t)wait_ms, 1);
     }
     uv_run(&l->uv, wait_ms == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
     uv_timer_stop(&l->alarm);
