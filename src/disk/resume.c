@@ -210,13 +210,15 @@ static int set_aside(struct resume *r, struct io_fs *fs)
         struct io_stat stat;
         snprintf(name, sizeof name, RESUME_DATABASE ".damaged-%d", i);
         if (io_fs_stat_at(fs, directory, name, &stat) == SPATE_ENOENT) {
+            /* The journal first: as soon as the database is gone, another process may make a new one, with a
+             * journal of its own. */
+            char journal[80];
+            snprintf(journal, sizeof journal, "%s-journal", name);
+            io_fs_rename(fs, directory, RESUME_DATABASE "-journal", directory, journal);
             failed = io_fs_rename(fs, directory, RESUME_DATABASE, directory, name);
         }
     }
     if (!failed) {
-        char journal[80];
-        snprintf(journal, sizeof journal, "%s-journal", name);
-        io_fs_rename(fs, directory, RESUME_DATABASE "-journal", directory, journal);
         failed = io_fs_sync(fs, directory);
     }
     io_fs_close(fs, directory);
