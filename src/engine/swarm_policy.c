@@ -184,6 +184,7 @@ void swarm_policy_init(struct swarm *s)
     s->dial_timer.fire = on_dial_timer;
     s->peerbook.on_ready = on_addresses_ready;
     s->slots = choker_slots(s->settings.up->rate, 0, 0);
+    s->turnover_ns = swarm_now(s);
 }
 
 /* ---- for people ------------------------------------------------------------------------------ */
