@@ -565,6 +565,9 @@ static void on_read_failed(struct conn *c, uint32_t piece, int error, uint32_t f
 {
     struct swarm_peer *sp = swarm_peer_of(c);
     struct swarm *s = sp->swarm;
+    if (error == SPATE_ENOMEM) {
+        return; /* says nothing of the piece: who asked for it was refused, and may ask again */
+    }
     if (pieces_on_lost(s->settings.pieces, piece)) {
         list_for_each (node, &s->peers) {
             struct swarm_peer *other = list_entry(node, struct swarm_peer, link);

@@ -81,6 +81,7 @@ struct torrent {
     bool look_needed;   /* files were made since they were last looked at */
     bool unknown;       /* a sync failed: never call the record clean again */
     bool read_failed;   /* a piece could not be read: hash it again at the next start */
+    bool check_starved; /* a check ran out of memory: what it found is not the whole truth */
     enum { SAVE_IDLE, SAVE_LOOK, SAVE_RECORD, SAVE_SYNC } saving;
     bool save_clean; /* the save that runs is the last one */
     bool save_again, save_again_clean;

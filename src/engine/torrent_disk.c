@@ -297,19 +297,32 @@ static void on_looked(struct io_op *op, int status)
 
 static void after_check(struct torrent *t);
 
+/* What could not be looked at for want of memory is neither there nor missing: the user tries again. */
+static void on_check_done(struct torrent *t)
+{
+    check_destroy(t->check);
+    t->check = NULL;
+    if (torrent_was_called_off(t)) {
+        return;
+    }
+    if (t->check_starved) {
+        torrent_fail(t, SPATE_ENOMEM, NULL);
+        return;
+    }
+    t->options->flags &= ~(uint32_t)SPATE_ADD_CHECK; /* once */
+    after_check(t);
+}
+
 static void on_check_ready(void *user)
 {
     struct torrent *t = user;
     struct check_event event;
     while (t->check && check_next(t->check, &event)) {
         if (event.type == CHECK_DONE) {
-            check_destroy(t->check);
-            t->check = NULL;
-            if (!torrent_was_called_off(t)) {
-                after_check(t);
-            }
+            on_check_done(t);
             return;
         }
+        t->check_starved = t->check_starved || event.error == SPATE_ENOMEM;
         t->checked_bytes +=
             layout_piece_length(t->layout, event.piece) - layout_padding(t->layout, event.piece);
         if (event.good) {
@@ -345,7 +358,6 @@ static void check_what_is_in_doubt(struct torrent *t)
     bitset_empty(&t->to_check);
     if (t->options->flags & SPATE_ADD_CHECK) {
         bitset_fill(&t->to_check);
-        t->options->flags &= ~(uint32_t)SPATE_ADD_CHECK; /* once */
     } else if (t->has_record) {
         believe_record(t);
     } else {
@@ -353,6 +365,7 @@ static void check_what_is_in_doubt(struct torrent *t)
     }
     doubt_padding(t);
     t->checked_bytes = 0;
+    t->check_starved = false;
     if (t->to_check.ones == 0) {
         after_check(t);
         return;
