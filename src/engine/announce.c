@@ -225,9 +225,10 @@ static void free_when_done(struct announce *a)
 
 static void cancel_asks(struct announce *a, uint32_t lane, bool all)
 {
+    int64_t now_ns = io_now(a->s.io);
     for (uint32_t i = 0; i < a->count; i++) {
         struct reach *r = &a->trackers[i]->reach[lane];
-        if (r->ask && (all || !announcer_outlives_stop(&a->lanes[lane], i))) {
+        if (r->ask && (all || !announcer_outlives_stop(&a->lanes[lane], i, now_ns))) {
             ask_cancel(r->ask);
             r->ask = NULL;
         }
@@ -262,7 +263,7 @@ static void tell(struct announce *a, void (*what)(struct announcer *, int64_t no
 }
 
 /* Starting and stopping make every question that is under way void, but that stopping lets
- * `completed` arrive, and the `started` before it. */
+ * `completed` arrive, and the `started` before it, and `stopped` follow a `started`. */
 void announce_start(struct announce *a)
 {
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {
@@ -274,6 +275,12 @@ void announce_start(struct announce *a)
 void announce_stop(struct announce *a)
 {
     for (uint32_t lane = 0; lane < FAMILIES; lane++) {
+        for (uint32_t i = 0; i < a->count; i++) {
+            const struct ask *ask = a->trackers[i]->reach[lane].ask;
+            if (ask && ask_may_have_arrived(ask)) {
+                announcer_on_reached(&a->lanes[lane], i);
+            }
+        }
         cancel_asks(a, lane, false);
     }
     tell(a, announcer_stop);

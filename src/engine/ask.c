@@ -216,6 +216,12 @@ static void start_udp(struct ask *ask)
     }
 }
 
+bool ask_may_have_arrived(const struct ask *ask)
+{
+    bool announced = ask->talk.listening && ask->talk.tracker.sent == TRACKER_UDP_ANNOUNCE;
+    return announced || ask->http.op.active;
+}
+
 int64_t ask_deadline(const struct ask *ask)
 {
     return ask->talk.listening ? udp_tracker_deadline(&ask->talk.tracker) : INT64_MAX;

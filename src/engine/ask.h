@@ -58,6 +58,8 @@ struct ask;
 struct ask *ask_create(const struct ask_settings *);
 /* No result will come. */
 void ask_cancel(struct ask *);
+/* The tracker may have heard the question already. */
+bool ask_may_have_arrived(const struct ask *);
 /* When ask_wake() must be called; INT64_MAX: not. */
 int64_t ask_deadline(const struct ask *);
 /* May call done. */

@@ -9,7 +9,9 @@
  * Events are facts about one tracker: one that has not answered since the start hears `started`,
  * one that is still to hear of the completion hears `completed` at once, outside any walk, and
  * those that know us hear `stopped`. Who leaves as soon as he is done is counted nevertheless: a
- * `completed` that is under way at the stop is waited for, and so is a `started` that it must follow. */
+ * `completed` that is under way at the stop is waited for, and so is a `started` that it must follow. A
+ * `started` that may have arrived is waited for, too: without the `stopped` after it the tracker would
+ * send others to us for as long as its interval lasts. */
 #include "proto/announcer.h"
 
 #include "base/error.h"
@@ -119,20 +121,28 @@ static void ask(struct announcer *a, uint32_t tracker, enum tracker_event event,
 {
     struct announcer_tracker *t = &a->trackers[tracker];
     t->open = t->to_ask = true;
+    t->reached = false;
     t->asked_ns = now_ns;
     t->event = (uint8_t)event;
 }
 
-bool announcer_outlives_stop(const struct announcer *a, uint32_t tracker)
+bool announcer_outlives_stop(const struct announcer *a, uint32_t tracker, int64_t now_ns)
 {
     const struct announcer_tracker *t = &a->trackers[tracker];
-    return t->open && (t->event == TRACKER_EVENT_COMPLETED || t->completed_due);
+    bool counts_us_in = t->reached && t->event == TRACKER_EVENT_STARTED &&
+                        now_ns - t->asked_ns < STOP_S * SECOND_NS;
+    return t->open && (t->event == TRACKER_EVENT_COMPLETED || t->completed_due || counts_us_in);
 }
 
-static void void_questions(struct announcer *a, bool all)
+void announcer_on_reached(struct announcer *a, uint32_t tracker)
+{
+    a->trackers[tracker].reached = a->trackers[tracker].open;
+}
+
+static void void_questions(struct announcer *a, bool all, int64_t now_ns)
 {
     for (uint32_t i = 0; i < a->count; i++) {
-        if (all || !announcer_outlives_stop(a, i)) {
+        if (all || !announcer_outlives_stop(a, i, now_ns)) {
             a->trackers[i].open = a->trackers[i].to_ask = false;
         }
     }
@@ -143,7 +153,7 @@ static void void_questions(struct announcer *a, bool all)
 
 void announcer_start(struct announcer *a, int64_t now_ns)
 {
-    void_questions(a, true);
+    void_questions(a, true, now_ns);
     for (uint32_t i = 0; i < a->count; i++) {
         struct announcer_tracker *t = &a->trackers[i];
         t->known = t->completed_due = false;
@@ -187,7 +197,7 @@ void announcer_stop(struct announcer *a, int64_t now_ns)
     if (a->state != ANNOUNCER_RUNNING) {
         return;
     }
-    void_questions(a, false);
+    void_questions(a, false, now_ns);
     for (uint32_t i = 0; i < a->count; i++) {
         if (a->trackers[i].known && !a->trackers[i].open) {
             ask(a, i, TRACKER_EVENT_STOPPED, now_ns);
@@ -382,7 +392,7 @@ static bool completed_is_due(const struct announcer_tracker *t)
 void announcer_wake(struct announcer *a, int64_t now_ns)
 {
     if (a->state == ANNOUNCER_STOPPING && now_ns >= a->stop_ns) {
-        void_questions(a, true);
+        void_questions(a, true, now_ns);
         a->state = ANNOUNCER_IDLE;
     }
     if (a->state != ANNOUNCER_RUNNING) {

@@ -29,6 +29,7 @@ struct announcer_tracker {
     uint8_t event;      /* enum tracker_event of the open question */
     bool open;          /* asked and not yet answered */
     bool to_ask;        /* open, and not yet handed out by announcer_next() */
+    bool reached;       /* open, and may have arrived: the tracker may count us in */
     bool known;         /* has answered since the start: it counts us in */
     bool never;         /* told us never to come again (BEP 31, HTTP 410) */
     bool completed_due; /* is still to hear that we completed */
@@ -67,8 +68,11 @@ int announcer_add(struct announcer *, uint32_t tier, int64_t now_ns);
  * questions of announcer_outlives_stop() go on, and what is due follows them. */
 void announcer_start(struct announcer *, int64_t now_ns);
 void announcer_stop(struct announcer *, int64_t now_ns);
-/* The open question to this tracker is `completed`, or comes before a `completed` that is due. */
-bool announcer_outlives_stop(const struct announcer *, uint32_t tracker);
+/* The open question to this tracker is `completed`, or comes before a `completed` that is due, or is a `started`
+ * of less than two seconds ago that may have arrived. */
+bool announcer_outlives_stop(const struct announcer *, uint32_t tracker, int64_t now_ns);
+/* The open question of a tracker, if there is one, may have arrived: said before a stop. */
+void announcer_on_reached(struct announcer *, uint32_t tracker);
 /* The torrent has just been completed: every tracker that was told of a download hears of it once.
  */
 void announcer_completed(struct announcer *, int64_t now_ns);

@@ -457,6 +457,32 @@ static void stopping_is_bounded_to_two_seconds(void **state)
     }
 }
 
+/* A download that ends within the first round trip leaves no ghost behind to which the tracker sends others. */
+static void who_leaves_before_the_first_answer_is_forgotten_by_the_tracker(void **state)
+{
+    (void)state;
+    for (int http = 0; http < 2; http++) {
+        struct scene s;
+        begin(&s);
+        s.use_v6 = false;
+        struct io_sim_link far = io_sim_link_default();
+        far.delay_ns = SECOND_NS / 5;
+        io_sim_set_link(s.tracker, &far);
+        start(&s, URLS(http ? "http://both.example:6969/announce" : "udp://5.6.7.8:6969"));
+        while (!strstr(s.asked, "started")) {
+            assert_true(io_sim_step(s.sim));
+        }
+        announce_stop(s.announce);
+        assert_true(announce_stopping(s.announce));
+        run_until(&s, 5);
+        assert_false(announce_stopping(s.announce));
+        assert_string_equal(s.asked,
+                            http ? "0:http+started 1:http+stopped" : "0:udp+started 1:udp+stopped");
+        assert_int_equal(s.table.peers.count, 0);
+        end(&s);
+    }
+}
+
 static void a_torrent_nobody_knows_stops_at_once(void **state)
 {
     struct scene s;
@@ -727,6 +753,7 @@ int main(void)
         cmocka_unit_test(after_five_seconds_the_next_tier_is_asked),
         cmocka_unit_test(a_late_answer_is_taken),
         cmocka_unit_test(stopping_is_bounded_to_two_seconds),
+        cmocka_unit_test(who_leaves_before_the_first_answer_is_forgotten_by_the_tracker),
         cmocka_unit_test(a_torrent_nobody_knows_stops_at_once),
         cmocka_unit_test(names_that_do_not_exist_are_said),
         cmocka_unit_test(what_a_tracker_refuses_is_shown),

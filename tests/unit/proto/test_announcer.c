@@ -334,7 +334,7 @@ static void who_leaves_as_soon_as_he_is_done_says_completed_then_stopped(void **
         w.behaviour[0].fails = fails;
         announcer_completed(&w.a, w.now_ns);
         run_until(&w, 10);
-        assert_true(announcer_outlives_stop(&w.a, 0));
+        assert_true(announcer_outlives_stop(&w.a, 0, w.now_ns));
         announcer_stop(&w.a, w.now_ns);
         run_until(&w, 10);
         assert_true(announcer_stopping(&w.a));
@@ -354,7 +354,7 @@ static void who_completes_before_the_first_answer_says_all_three(void **state)
         begin(&w, &(struct behaviour){.delay_s = 2, .fails = fails, .interval_s = 600}, 1);
         run_until(&w, 1);
         announcer_completed(&w.a, w.now_ns);
-        assert_true(announcer_outlives_stop(&w.a, 0));
+        assert_true(announcer_outlives_stop(&w.a, 0, w.now_ns));
         announcer_stop(&w.a, w.now_ns);
         run_until(&w, 1);
         assert_true(announcer_stopping(&w.a));
@@ -405,6 +405,41 @@ static void one_that_nobody_knows_stops_without_a_word(void **state)
     announcer_stop(&w.a, w.now_ns);
     assert_false(announcer_stopping(&w.a));
     announcer_deinit(&w.a);
+}
+
+/* Who leaves before the first answer: the tracker that may have counted us in hears of it; one that cannot have
+ * heard us, or has been silent for as long as a stop may take, holds nobody back. */
+static void a_started_that_may_have_arrived_is_followed_by_stopped(void **state)
+{
+    (void)state;
+    struct {
+        int delay_s, leave_s;
+        bool reached;
+        const char *log;
+    } const cases[] = {
+        {2, 1, true, "0:A+started 2:A+stopped"},
+        {2, 1, false, "0:A+started"},
+        {9, 1, true, "0:A+started"},
+        {9, 2, true, "0:A+started"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct world w;
+        begin(&w, &(struct behaviour){.delay_s = cases[i].delay_s, .interval_s = 600}, 1);
+        run_until(&w, cases[i].leave_s);
+        if (cases[i].reached) {
+            announcer_on_reached(&w.a, 0);
+        }
+        announcer_stop(&w.a, w.now_ns);
+        bool waits = cases[i].reached && cases[i].leave_s < 2;
+        assert_int_equal(announcer_stopping(&w.a), waits);
+        if (waits) {
+            w.behaviour[0].delay_s = 0;
+            run_until(&w, cases[i].leave_s + 2);
+        }
+        assert_false(announcer_stopping(&w.a));
+        assert_string_equal(w.log, cases[i].log);
+        announcer_deinit(&w.a);
+    }
 }
 
 static void a_second_start_says_started_again(void **state)
@@ -490,6 +525,9 @@ static void any_order_of_calls_is_survived(void **state)
                 announcer_start(&a, now_ns);
                 break;
             case 2:
+                for (uint32_t i = 0; i < a.count && r % 3 > 0; i++) {
+                    announcer_on_reached(&a, i);
+                }
                 announcer_stop(&a, now_ns);
                 break;
             case 3:
@@ -568,6 +606,7 @@ int main(void)
         cmocka_unit_test(a_completion_that_is_never_answered_holds_nobody_back),
         cmocka_unit_test(stopping_ends_with_the_last_answer),
         cmocka_unit_test(one_that_nobody_knows_stops_without_a_word),
+        cmocka_unit_test(a_started_that_may_have_arrived_is_followed_by_stopped),
         cmocka_unit_test(a_second_start_says_started_again),
         cmocka_unit_test(announcing_now_respects_the_minimum_interval),
         cmocka_unit_test(announcing_now_while_a_question_is_open_is_not_forgotten),
