@@ -160,6 +160,9 @@ static void set_seeding(struct swarm *s, bool seeding)
     s->seeding = seeding;
     tell_all(s);
     peerbook_set_seeding(&s->peerbook, seeding, swarm_now(s));
+    if (!seeding) {
+        swarm_dial_soon(s); /* seeds are of use again */
+    }
     list_for_each_safe (node, &s->peers) {
         struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
         if (sp->identified) {

@@ -92,7 +92,7 @@ static void check_claims(struct world_peer *p, const struct torrent *t)
 static void check_durable(struct world_peer *p, const struct torrent *t)
 {
     const struct bitset *durable = &t->pieces.durable;
-    for (uint32_t i = next_beyond(durable, &p->proven, 0); p->crashes > 0 && i < durable->count;
+    for (uint32_t i = next_beyond(durable, &p->proven, 0); p->has_crashed && i < durable->count;
          i = next_beyond(durable, &p->proven, i + 1)) {
         if (!world_piece_equal(p, i)) {
             COMPLAIN(p->world, CHECKER_DURABLE,
@@ -161,7 +161,7 @@ static struct swarm_peer *who_should_know(struct world_peer *p, const struct swa
     struct swarm_peer *sp = *theirs && (*theirs)->swarm ? connection_to((*theirs)->swarm, p) : NULL;
     bool lasted = sp && ours->identified && ours->conn->state == CONN_OPEN &&
                   now_ns - ours->connected_ns > wait_ns && now_ns - sp->connected_ns > wait_ns &&
-                  !was_dark(p) && !was_dark(other) && p->crashes == 0 && other->crashes == 0;
+                  !was_dark(p) && !was_dark(other) && !p->has_crashed && !other->has_crashed;
     return lasted ? sp : NULL;
 }
 

@@ -139,6 +139,24 @@ static void a_torrent_of_which_nothing_was_wanted_is_completed_when_it_is(void *
     world_destroy(w);
 }
 
+static void seeds_that_were_parted_from_are_dialled_when_more_is_wanted(void **state)
+{
+    (void)state;
+    struct world *w = world_create(1);
+    struct world_peer *p = pair(w, MS_NS, MS_NS);
+    io_sim_set_up(w->tracker_io, false); /* nobody else tells of them */
+    world_introduce(p, &w->peers[0]);
+    world_want(p, 1);
+    assert_true(world_run(w, WORLD_SECOND_NS / 10));
+    assert_true(world_finish(w, 60 * WORLD_SECOND_NS));
+    assert_true(world_run(w, 60 * WORLD_SECOND_NS));
+    assert_int_equal(p->session->env.connections, 0);
+    world_want(p, UINT32_MAX);
+    assert_true(world_run(w, 20 * WORLD_SECOND_NS));
+    assert_true(p->complete);
+    world_destroy(w);
+}
+
 static void pausing_while_a_choice_is_carried_out_stops_it_and_it_ends(void **state)
 {
     (void)state;
@@ -221,6 +239,7 @@ int main(void)
         cmocka_unit_test(any_wishes_at_any_moment_end_in_the_whole_torrent),
         cmocka_unit_test(a_choice_made_while_files_are_made_ready_is_carried_out),
         cmocka_unit_test(a_torrent_of_which_nothing_was_wanted_is_completed_when_it_is),
+        cmocka_unit_test(seeds_that_were_parted_from_are_dialled_when_more_is_wanted),
         cmocka_unit_test(pausing_while_a_choice_is_carried_out_stops_it_and_it_ends),
         cmocka_unit_test(a_wish_while_stopping_does_not_cut_short_what_is_being_written),
         cmocka_unit_test(a_torrent_that_is_removed_and_added_again_begins_when_the_first_has_ended),

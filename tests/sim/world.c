@@ -172,6 +172,7 @@ struct world_peer *world_add_host(struct world *w, const struct io_sim_link *lin
     p->world = w;
     p->address = addr_v4(ip, PEER_PORT);
     p->link = *link;
+    p->wanted = UINT32_MAX;
     snprintf(host, sizeof host, "%s-%d", name, w->peer_count);
     MUST(io_sim_host_create(w->sim, host, p->address, (struct addr){.family = ADDR_NONE}, &p->io) ==
          0);
@@ -236,6 +237,12 @@ static int add_torrent(struct world_peer *p, struct spate_error *error)
     add.metainfo = w->metainfo;
     add.metainfo_size = w->metainfo_bytes;
     add.save_path = "/data";
+    uint8_t wanted[WORLD_FILES_MAX];
+    for (int i = 0; i < w->spec.file_count; i++) {
+        wanted[i] = p->wanted >> i & 1;
+    }
+    add.wanted = p->wanted == UINT32_MAX ? NULL : wanted;
+    add.wanted_count = (uint32_t)w->spec.file_count;
     return session_add(p->session, &add, &p->torrent, error);
 }
 
@@ -268,9 +275,21 @@ struct world_peer *world_add(struct world *w, const struct io_sim_link *link, bo
     return p;
 }
 
+/* What was durable once stays so. */
+static void remember_durable(struct world_peer *p)
+{
+    const struct torrent *t = world_torrent(p);
+    uint32_t count = t ? t->pieces.durable.count : 0; /* 0: it has not begun */
+    for (uint32_t i = bitset_next(count ? &t->pieces.durable : &p->durable, 0); i < count;
+         i = bitset_next(&t->pieces.durable, i + 1)) {
+        bitset_set(&p->durable, i);
+    }
+}
+
 void world_leave(struct world_peer *p)
 {
     if (p->session && !p->leaving) {
+        remember_durable(p);
         p->before = world_totals(p);
         p->leaving = true;
         session_close(p->session);
@@ -280,13 +299,8 @@ void world_leave(struct world_peer *p)
 /* What its session knew when the power failed; the ghost of it ends as any session, but for nobody. */
 static void see_crash(struct world_peer *p)
 {
-    const struct torrent *t = world_torrent(p);
     if (!p->leaving) {
-        bitset_empty(&p->durable);
-        if (t) {
-            bitset_load(&p->durable, t->pieces.durable.bytes, bitset_bytes(p->durable.count));
-        }
-        p->crashes++;
+        p->has_crashed = true;
         p->complete = false;
         world_leave(p);
     }
@@ -307,6 +321,7 @@ void world_restart(struct world_peer *p)
     p->io = io_sim_restart(p->io);
     bitset_empty(&p->proven);
     bitset_empty(&p->news);
+    p->has_crashed = true;
     p->started_again_ns = io_sim_now(p->world->sim);
     for (uint32_t i = bitset_next(&p->durable, 0); i < p->durable.count;
          i = bitset_next(&p->durable, i + 1)) {
@@ -341,6 +356,21 @@ void world_command(struct world_peer *p, enum command_type type)
     if (p->session && !p->leaving) {
         MUST(session_post(p->session, command_about(p, type)) == 0);
     }
+}
+
+void world_want(struct world_peer *p, uint32_t files)
+{
+    int count = p->world->spec.file_count;
+    uint32_t all = (UINT32_C(1) << count) - 1;
+    struct command *command = command_about(p, COMMAND_WANT);
+    command->wanted = malloc((size_t)count);
+    MUST(command->wanted);
+    for (int i = 0; i < count; i++) {
+        command->wanted[i] = files >> i & 1;
+    }
+    p->wanted = files;
+    p->elsewhere |= all & ~files;
+    MUST(session_post(p->session, command) == 0);
 }
 
 struct world_peer *world_find(struct world *w, const struct addr *address)
@@ -445,9 +475,10 @@ bool world_piece_equal(struct world_peer *p, uint32_t piece)
     uint64_t at = 0;
     bool equal = true;
     for (int i = 0; i < w->spec.file_count && equal; i++) {
+        bool is_here = !(p->elsewhere >> i & 1);
         uint64_t next = at + w->spec.files[i].length;
         uint64_t from = begin > at ? begin : at, to = end < next ? end : next;
-        if (from < to) {
+        if (from < to && is_here) {
             equal = range_equals(p, i, from - at, w->payload + from, to - from);
         }
         at = next;

@@ -42,6 +42,7 @@ struct world_peer {
     struct addr address;     /* with the port it listens on */
     struct session *session; /* NULL: it does not run */
     spate_torrent torrent;
+    uint32_t wanted;            /* files, a bit each */
     bool seed;                  /* had everything from the beginning */
     bool leaving;               /* says goodbye; session becomes NULL */
     bool excused;               /* nobody waits until it is complete */
@@ -54,8 +55,10 @@ struct world_peer {
     /* The checkers': pieces it claimed, whose bytes were found on its disk; those it had at news_ns. */
     struct bitset proven, news;
     int64_t news_ns;
-    struct bitset durable; /* at its last crash */
-    int crashes;
+    struct bitset durable; /* what any session of it knew to be durable, as last seen */
+    bool has_crashed;
+    /* Files of which bytes may lie in the part file, a bit each: those it did not want at some time. */
+    uint32_t elsewhere;
     int64_t started_again_ns; /* after its last crash: connections from before are to a ghost */
     int64_t wrong_ns; /* since when it has claimed a piece that is not right; 0: it does not */
 };
@@ -119,7 +122,9 @@ void world_start(struct world_peer *);
 void world_clear(struct world_peer *);
 /* Whether packets leave and reach its host. */
 void world_set_up(struct world_peer *, bool up);
-/* Its session begins to say goodbye. */
+/* Files it wants from now on, a bit each; the next session of it begins with the same wish. */
+void world_want(struct world_peer *, uint32_t files);
+/* Its session begins to say goodbye. What it knows to be durable is kept. */
 void world_leave(struct world_peer *);
 /* Its host crashes; it may also do so by itself (io_sim_set_crash_at()). What its session knew to be durable
  * is kept, and the session ends when the world is next looked at. */
@@ -148,7 +153,7 @@ enum spate_state world_state(struct world_peer *);
 struct torrent *world_torrent(const struct world_peer *);
 /* Over all its sessions. */
 struct world_totals world_totals(struct world_peer *);
-/* Whether every file of the peer equals its source; and one piece of it. */
+/* Whether every file of the peer equals its source; and one piece of it, but for what may lie elsewhere. */
 bool world_files_equal(struct world_peer *);
 bool world_piece_equal(struct world_peer *, uint32_t piece);
 
