@@ -47,10 +47,12 @@ void store_release(struct store *);
 /* What is there. One a file. */
 struct store_file_found {
     enum { STORE_ABSENT, STORE_PRESENT, STORE_NOT_A_FILE } what;
+    bool
+        in_part; /* the part file has bytes of it, or will: those of pieces that came while it was unwanted */
     struct io_stat stat;
 };
 
-/* Looks at every wanted file without changing anything. status: 0, or why the destination cannot be used.
+/* Looks at every file without changing anything. status: 0, or why the destination cannot be used.
  * found is the caller's array of file_count entries. */
 struct store_look {
     struct io_op op;
@@ -108,8 +110,8 @@ struct store_sync {
 void store_sync(struct store *, struct store_sync *);
 
 /* wanted: one byte a file. Until the first call the choice is that of the part file an earlier run left.
- * Unwanted files are not created; bytes of a newly wanted file that lie in the part file move into place.
- * Takes effect for operations submitted later. status by completion. */
+ * Unwanted files are not created; bytes of a newly wanted file that lie in the part file move into place,
+ * and an empty one is made. Takes effect for operations submitted later. status by completion. */
 struct store_want {
     struct io_op op;
     struct store *store;

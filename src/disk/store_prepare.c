@@ -8,9 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool is_wanted(const struct store *s, uint32_t file)
+static bool is_in_part(const struct store *s, uint32_t file)
 {
-    return !store_is_pad(s, file) && !(s->in_part && s->in_part[file]);
+    return s->in_part && s->in_part[file];
+}
+
+static bool has_place(const struct store *s, uint32_t file)
+{
+    return !store_is_pad(s, file) && !is_in_part(s, file);
 }
 
 /* The length the torrent gives each file; walks beside a loop over all files. */
@@ -92,10 +97,12 @@ int store_run_look(struct io_op *op, struct io_fs *fs)
 {
     struct store_look *look = list_entry(op, struct store_look, op);
     struct store *s = look->store;
-    memset(look->found, 0, s->settings.file_count * sizeof *look->found);
     int rc = store_lock_rules(s, fs, true);
     if (rc < 0) {
         return rc;
+    }
+    for (uint32_t i = 0; i < s->settings.file_count; i++) {
+        look->found[i] = (struct store_file_found){.in_part = is_in_part(s, i)};
     }
     rc = store_reopen_destination(s, fs, STORE_FOR_READING);
     look->destination_exists = rc == 0;
@@ -106,7 +113,7 @@ int store_run_look(struct io_op *op, struct io_fs *fs)
         rc = io_fs_space(fs, s->destination, &look->free_bytes);
         struct store_walk walk = {.store = s, .fs = fs};
         for (uint32_t i = 0; rc == 0 && i < s->settings.file_count; i++) {
-            if (is_wanted(s, i)) {
+            if (!store_is_pad(s, i)) {
                 look_at(&walk, i, &look->found[i]);
             }
         }
@@ -136,7 +143,7 @@ static uint64_t still_to_come(struct store *s, struct io_fs *fs)
     uint64_t needed = 0;
     for (uint32_t i = 0; i < s->settings.file_count; i++) {
         uint64_t length = length_of(&lengths, i);
-        if (length == 0 || !is_wanted(s, i)) {
+        if (length == 0 || !has_place(s, i)) {
             continue;
         }
         struct io_file *directory;
@@ -214,7 +221,7 @@ static int prepare_all(struct store_prepare *prepare, struct io_fs *fs)
     struct lengths lengths = {.layout = s->settings.layout};
     for (uint32_t i = 0; rc == 0 && i < s->settings.file_count; i++) {
         uint64_t length = length_of(&lengths, i);
-        if (is_wanted(s, i)) {
+        if (has_place(s, i)) {
             rc = prepare_file(prepare, &walk, i, length);
         }
     }

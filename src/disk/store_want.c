@@ -113,6 +113,32 @@ static int move_changed(struct change *c, struct io_fs *fs, uint32_t *file)
     return rc;
 }
 
+/* An empty file has no bytes that would make it when they come. Files of the layout are not empty. */
+static int make_empty(struct change *c, struct io_fs *fs, uint32_t *file)
+{
+    struct store *s = c->store;
+    const struct layout *l = s->settings.layout;
+    struct open_file *open;
+    uint32_t next = 0;
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < s->settings.file_count; i++) {
+        while (next < l->file_count && l->files[next].file < i) {
+            next++;
+        }
+        bool is_empty = next == l->file_count || l->files[next].file != i;
+        if (is_empty && c->before[i] && !c->after[i] && !store_is_pad(s, i)) {
+            rc = store_acquire(s, fs, NULL, i, STORE_FOR_WRITING, &open);
+            if (rc == 0) {
+                store_mark_dirty(s, i);
+                open_files_put(s->open_files, fs, open);
+                rc = store_mark_way(s, i);
+            }
+            *file = i;
+        }
+    }
+    return rc;
+}
+
 /* Does a piece still hold bytes of a file that goes to the part file? */
 static bool keeps(void *user, uint32_t piece)
 {
@@ -150,6 +176,7 @@ static int change(struct store *s, struct io_fs *fs, struct store_want *want)
     }
     if (rc == 0 && c.before && !s->settings.read_only) {
         rc = move_changed(&c, fs, &want->file);
+        rc = rc < 0 ? rc : make_empty(&c, fs, &want->file);
         if (rc == 0) {
             rc = store_sync_now(s, fs, &want->file);
         }

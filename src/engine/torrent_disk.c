@@ -191,6 +191,13 @@ static void distrust_span(struct torrent *t, uint32_t first, uint32_t last)
     }
 }
 
+/* It was never made: what is had of it are bytes of pieces that it shares, and the part file has them. */
+static bool lies_in_part(const struct torrent *t, uint32_t file)
+{
+    const struct store_file_found *found = &t->found[file];
+    return found->in_part && found->what != STORE_PRESENT && !t->record.files[file].present;
+}
+
 /* What the record says, for files that are still those it means. */
 static void believe_record(struct torrent *t)
 {
@@ -205,12 +212,15 @@ static void believe_record(struct torrent *t)
     for (uint32_t file = 0; file < t->metainfo->file_count; file++) {
         uint32_t first, last;
         if (!is_payload(t, file) || !torrent_piece_span(t, file, &first, &last) ||
-            (t->wanted[file] == 0 && t->found[file].what == STORE_ABSENT)) {
+            lies_in_part(t, file)) {
             continue;
         }
         switch (trust(t, file)) {
         case FILE_GONE:
             distrust_span(t, first, last);
+            if (t->found[file].in_part) {
+                doubt_span(t, first, last);
+            }
             break;
         case FILE_CHANGED:
             distrust_span(t, first, last);

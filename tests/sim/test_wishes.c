@@ -153,7 +153,28 @@ static void seeds_that_were_parted_from_are_dialled_when_more_is_wanted(void **s
     assert_int_equal(p->session->env.connections, 0);
     world_want(p, UINT32_MAX);
     assert_true(world_run(w, 20 * WORLD_SECOND_NS));
-    assert_true(p->complete);
+    assert_true(p->complete && world_files_equal(p));
+    world_destroy(w);
+}
+
+static void what_lies_in_the_part_file_is_known_to_a_session_that_wants_its_file(void **state)
+{
+    (void)state;
+    struct world *w = world_create(1);
+    struct world_peer *p = pair(w, MS_NS, MS_NS);
+    world_want(p, 1);
+    assert_true(world_run(w, WORLD_SECOND_NS / 10));
+    assert_true(world_finish(w, 600 * WORLD_SECOND_NS));
+    assert_true(world_run(w, 15 * WORLD_SECOND_NS)); /* it is recorded */
+    uint32_t shared = (uint32_t)(w->spec.files[0].length / w->spec.piece_length);
+    assert_true(bitset_get(&world_torrent(p)->pieces.durable, shared));
+    world_leave(p);
+    assert_true(world_wait_for_leavers(w, 60 * WORLD_SECOND_NS));
+    p->wanted = UINT32_MAX;
+    world_start(p);
+    assert_true(world_finish(w, 600 * WORLD_SECOND_NS));
+    assert_true(world_files_equal(p));
+    assert_int_equal(world_totals(p).downloaded_bytes, w->payload_bytes);
     world_destroy(w);
 }
 
@@ -240,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_choice_made_while_files_are_made_ready_is_carried_out),
         cmocka_unit_test(a_torrent_of_which_nothing_was_wanted_is_completed_when_it_is),
         cmocka_unit_test(seeds_that_were_parted_from_are_dialled_when_more_is_wanted),
+        cmocka_unit_test(what_lies_in_the_part_file_is_known_to_a_session_that_wants_its_file),
         cmocka_unit_test(pausing_while_a_choice_is_carried_out_stops_it_and_it_ends),
         cmocka_unit_test(a_wish_while_stopping_does_not_cut_short_what_is_being_written),
         cmocka_unit_test(a_torrent_that_is_removed_and_added_again_begins_when_the_first_has_ended),

@@ -568,6 +568,12 @@ static void kept_bytes_survive_the_store(void **state)
     write_pieces_of_c();
     close_store();
     open_store();
+    struct store_file_found found[FILE_COUNT];
+    struct store_look look = {.found = found};
+    assert_int_equal(disk_look(f.w, f.store, &look), 0);
+    assert_true(found[FILE_E].in_part);
+    assert_int_equal(found[FILE_E].what, STORE_ABSENT);
+    assert_false(found[FILE_C].in_part);
     expect_pieces_of_c(); /* also before anybody has said again what is wanted */
     assert_int_equal(disk_want(f.w, f.store, only_c), 0);
     expect_pieces_of_c();
@@ -586,6 +592,7 @@ static void a_file_that_becomes_wanted_gets_its_kept_bytes(void **state)
     assert_true(disk_world_exists(f.w, "parts")); /* e is still unwanted */
     assert_int_equal(disk_want(f.w, f.store, NULL), 0);
     assert_false(disk_world_exists(f.w, "parts"));
+    expect_file(FILE_EMPTY);
     expect_pieces_of_c();
 }
 
