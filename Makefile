@@ -6,6 +6,7 @@
 #   make check        every test, sanitizer and linter; ends with "N passed, N failed"
 #   make fresh-check  `make demo` and `make check` in a bare Debian 12 chroot (needs root)
 #   make sim          every simulated scenario with many seeds: SEEDS=1000
+#   make sim-crash    transfers that are crashed again and again: COUNT=1000000 crashes or TIME=7200 s
 #   make sim-prove    every bug that is planted on purpose is caught by a checker
 #   make fuzz         every fuzz target for a minute, with its coverage
 #   make bench        measurements beside other clients
@@ -15,6 +16,8 @@
 
 BUILD  ?= build
 SEEDS  ?= 1000
+COUNT  ?= 1000000
+TIME   ?= 7200
 PREFIX ?= /usr/local
 
 all:
@@ -42,6 +45,10 @@ sim:
 	@sh scripts/setup.sh sim
 	@sh scripts/sim.sh seeds $(SEEDS)
 
+sim-crash:
+	@sh scripts/setup.sh sim
+	@sh scripts/sim.sh crash $(COUNT) $(TIME)
+
 sim-prove:
 	@sh scripts/setup.sh sim
 	@sh scripts/sim.sh prove
@@ -63,4 +70,4 @@ fmt:
 clean:
 	rm -rf $(BUILD) build-check build-fuzz build-sim build-plants build-fixtures
 
-.PHONY: all demo check fresh-check fuzz sim sim-prove bench install fmt clean
+.PHONY: all demo check fresh-check fuzz sim sim-crash sim-prove bench install fmt clean

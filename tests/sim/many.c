@@ -36,6 +36,9 @@ static void show(struct progress *p)
     enum { CELLS = 30 };
     int64_t spent_ms = now_ms() - p->begin_ms, total = p->total > 0 ? p->total : 1;
     int64_t left_s = p->done > 0 ? spent_ms * (total - p->done) / p->done / 1000 : 0;
+    left_s = p->most_ms > 0 && left_s > (p->most_ms - spent_ms) / 1000
+                 ? (p->most_ms - spent_ms) / 1000
+                 : left_s;
     char bar[CELLS + 1];
     for (int i = 0; i < CELLS; i++) {
         bar[i] = i < p->done * CELLS / total ? '#' : '.';
@@ -48,10 +51,10 @@ static void show(struct progress *p)
     fflush(stderr);
 }
 
-void progress_step(struct progress *p, bool failed)
+void progress_step(struct progress *p, int64_t done, bool failed)
 {
     int64_t now = now_ms();
-    p->done++;
+    p->done += done;
     p->failed += failed;
     if (!p->quiet && now - p->shown_ms > (p->terminal ? 200 : 20000)) {
         p->shown_ms = now;
@@ -74,6 +77,7 @@ struct tally {
     int64_t virtual_ns;
     double of_bound, most_of_bound;
     uint64_t downloaded_bytes, wasted_bytes;
+    uint64_t recoveries, recovering_ns;
 };
 
 struct failure {
@@ -87,6 +91,8 @@ struct pass {
     struct tally *tallies;             /* owned; one a scenario */
     int scenario_count, next_scenario;
     uint64_t next_seed;
+    uint64_t recoveries; /* so far */
+    int64_t runs;
     struct progress progress;
     struct failure failures[FAILURES_SHOWN]; /* the first */
     int failure_count;
@@ -95,18 +101,21 @@ struct pass {
 static bool next_job(void *user, struct job *out)
 {
     struct pass *p = user;
+    const struct many *m = p->many;
     const char *why;
-    if (p->next_seed > p->many->to) {
+    bool enough = (m->recoveries > 0 && p->recoveries >= m->recoveries) ||
+                  (m->seconds > 0 && now_ms() - p->progress.begin_ms >= m->seconds * 1000);
+    if (enough || p->next_seed > m->to) {
         return false;
     }
     int i = p->next_scenario;
     *out = (struct job){.scenario = p->scenarios[i],
                         .seed = p->next_seed,
-                        .plant = p->many->plant,
+                        .plant = m->plant,
                         .twice = (p->next_seed + (uint64_t)i) % TWICE_EVERY == 0,
                         .tag = i};
     scenario_defaults(p->scenarios[i], &out->set);
-    settings_set(&out->set, p->many->changes, &why);
+    settings_set(&out->set, m->changes, &why);
     if (++p->next_scenario == p->scenario_count) {
         p->next_scenario = 0;
         p->next_seed++;
@@ -131,10 +140,14 @@ static void job_done(void *user, const struct job *job, const struct outcome *o)
     t->most_of_bound = of_bound > t->most_of_bound ? of_bound : t->most_of_bound;
     t->downloaded_bytes += o->totals.downloaded_bytes;
     t->wasted_bytes += o->totals.wasted_bytes;
+    t->recoveries += o->recoveries;
+    t->recovering_ns += o->recovering_ns;
+    p->recoveries += o->recoveries;
+    p->runs++;
     if (failed && p->failure_count < FAILURES_SHOWN) {
         p->failures[p->failure_count++] = (struct failure){.job = *job, .verdict = o->verdict};
     }
-    progress_step(&p->progress, failed);
+    progress_step(&p->progress, p->many->recoveries > 0 ? (int64_t)o->recoveries : 1, failed);
 }
 
 static void print_table(const struct pass *p)
@@ -152,6 +165,20 @@ static void print_table(const struct pass *p)
             printf(" %5.2f %5.2f", t->of_bound / t->bounded, t->most_of_bound);
         }
         printf("\n");
+    }
+}
+
+static void print_recoveries(const struct pass *p)
+{
+    for (int i = 0; i < p->scenario_count; i++) {
+        const struct tally *t = &p->tallies[i];
+        if (t->recoveries > 0) {
+            double count = (double)t->recoveries;
+            printf("\n%s:\n  %" PRIu64 " recoveries, %.3f ms of processor each; %.3f ms with the "
+                   "transfer between them and the checkers\n",
+                   p->scenarios[i]->name, t->recoveries, (double)t->recovering_ns / count / 1e6,
+                   (double)t->cpu_ns / count / 1e6);
+        }
     }
 }
 
@@ -194,7 +221,9 @@ int many_run(const struct many *m)
         }
     }
     int64_t total = (int64_t)(m->to - m->from + 1) * p.scenario_count;
-    progress_init(&p.progress, "sim", total, m->quiet);
+    total = m->recoveries > 0 ? (int64_t)m->recoveries : total;
+    progress_init(&p.progress, m->recoveries > 0 ? "crashes" : "sim", total, m->quiet);
+    p.progress.most_ms = m->seconds * 1000;
     const struct fleet fleet = {.workers = m->workers,
                                 .timeout_s = TIMEOUT_S,
                                 .next = next_job,
@@ -203,8 +232,9 @@ int many_run(const struct many *m)
     fleet_run(&fleet);
     progress_end(&p.progress);
     print_table(&p);
+    print_recoveries(&p);
     print_failures(&p);
-    printf("\n%" PRId64 " runs, %" PRId64 " failed\n", p.progress.done, p.progress.failed);
+    printf("\n%" PRId64 " runs, %" PRId64 " failed\n", p.runs, p.progress.failed);
     free(p.scenarios);
     free(p.tallies);
     return (int)p.progress.failed;

@@ -8,6 +8,8 @@
 struct many {
     const struct scenario *scenario; /* NULL: all */
     uint64_t from, to;               /* seeds, both included */
+    uint64_t recoveries; /* enough after so many crashes were recovered from; 0: all seeds */
+    int64_t seconds;     /* enough after so long; 0: all seeds */
     int workers;
     const char *program; /* for the command that repeats a failure */
     const char *changes; /* "key=value ..." on top of each scenario's defaults */
@@ -23,10 +25,11 @@ int many_run(const struct many *);
 struct progress {
     const char *what;
     int64_t total, done, failed, begin_ms, shown_ms;
+    int64_t most_ms; /* it ends by then; 0: when all is done */
     bool terminal, quiet;
 };
 void progress_init(struct progress *, const char *what, int64_t total, bool quiet);
-void progress_step(struct progress *, bool failed);
+void progress_step(struct progress *, int64_t done, bool failed);
 void progress_end(struct progress *);
 
 #endif

@@ -72,7 +72,7 @@ static void job_done(void *user, const struct job *job, const struct outcome *o)
     if (caught && (p->caught_at[i] == 0 || job->seed < p->caught_at[i])) {
         p->caught_at[i] = job->seed;
         p->verdicts[i] = o->verdict;
-        progress_step(&p->progress, false);
+        progress_step(&p->progress, 1, false);
     } else if (!caught && o->verdict.checker[0]) {
         p->by_others[i]++;
     }

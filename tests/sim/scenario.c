@@ -375,7 +375,7 @@ void run_end(struct run *r)
     }
 }
 
-static uint64_t cpu_ns(void)
+uint64_t run_cpu_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
@@ -384,10 +384,10 @@ static uint64_t cpu_ns(void)
 
 void scenario_run(struct run *r)
 {
-    uint64_t begin_ns = cpu_ns();
+    uint64_t begin_ns = run_cpu_ns();
     *r->outcome = (struct outcome){.end_ns = 0};
     /* The seed of a scenario is not the seed of the next: a bug met in one is not met in all. */
     dice_init(&r->dice, r->seed ^ UINT64_C(0x5ca1ab1e));
     r->scenario->play(r);
-    r->outcome->cpu_ns = cpu_ns() - begin_ns;
+    r->outcome->cpu_ns = run_cpu_ns() - begin_ns;
 }

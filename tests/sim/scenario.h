@@ -30,6 +30,7 @@
     X(fault_at, 0, "when the fault begins, ms; 0: the seed chooses")                               \
     X(fault_for, 20000, "how long the fault lasts, ms")                                            \
     X(fault_index, -1, "which call is failed; -1: the seed chooses")                               \
+    X(crashes, 0, "crashes of a run that has many")                                                \
     X(look, 50, "how often the checkers look, ms")                                                 \
     X(within, 1800, "by when everybody has to be complete, s")
 
@@ -58,6 +59,8 @@ struct outcome {
     struct world_verdict verdict;
     uint64_t log_hash, events;
     uint64_t cpu_ns; /* of the process that ran it */
+    /* Sessions that were at work again after a crash, and what that took of cpu_ns. */
+    uint64_t recoveries, recovering_ns;
     int64_t end_ns;
     int peers, finished;
     int64_t finished_ns[OUTCOME_PERCENTILES]; /* of those who had to finish */
@@ -118,6 +121,8 @@ const struct scenario *scenario_find(const char *name);
 /* Plays it. settings are the scenario's defaults, changed by hand or not. */
 void scenario_run(struct run *);
 void scenario_defaults(const struct scenario *, struct settings_of_run *);
+/* Of this process so far. */
+uint64_t run_cpu_ns(void);
 
 /* ---- for those who write scenarios ------------------------------------------------------------ */
 

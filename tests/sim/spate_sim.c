@@ -2,6 +2,7 @@
  *
  *   spate-sim SCENARIO [--seed S] [--peers N] [--set key=value]... [--log] [--svg FILE] [--json] [--twice]
  *   spate-sim --all | SCENARIO --seeds A..B [--jobs N] [--set key=value]...
+ *   spate-sim SCENARIO --recoveries N | --for SECONDS [--jobs N] [--set key=value]...
  *   spate-sim --list | --checkers | --plants | --prove
  *
  * The same scenario, seed and settings are the same run, bit for bit, on every machine of one byte order. */
@@ -18,7 +19,7 @@ enum { CHANGES_MAX = 1024 };
 
 struct options {
     const char *program, *name, *svg;
-    uint64_t seed, from, to;
+    uint64_t seed, from, to, recoveries, seconds;
     char changes[CHANGES_MAX];
     enum plant plant;
     int jobs;
@@ -60,6 +61,7 @@ static int usage(const char *why, const char *what)
             "spate-sim SCENARIO [--seed S] [--peers N] [--set key=value]... [--log] [--svg FILE] "
             "[--json] [--twice]\n"
             "spate-sim --all|SCENARIO --seeds A..B [--jobs N] [--set key=value]...\n"
+            "spate-sim SCENARIO --recoveries N|--for SECONDS [--jobs N] [--set key=value]...\n"
             "spate-sim --list | --checkers | --plants | --prove\n",
             why, what);
     return 2;
@@ -124,6 +126,15 @@ static bool parse_range(const char *text, uint64_t *from, uint64_t *to)
     return end != text && *end == 0 && *from > 0 && *from <= *to;
 }
 
+/* Seeds go on until there were enough. */
+static bool parse_enough(struct options *o, const char *text, uint64_t *out)
+{
+    uint64_t same;
+    o->to = o->many ? o->to : UINT64_MAX - 1;
+    o->many = true;
+    return parse_range(text, out, &same) && *out == same && *out < INT32_MAX;
+}
+
 static bool parse_plant(const char *name, enum plant *out)
 {
     for (int i = 0; plants_at(i); i++) {
@@ -144,6 +155,12 @@ static bool parse_value(struct options *o, const char *option, const char *value
     if (strcmp(option, "--seeds") == 0) {
         o->many = true;
         return parse_range(value, &o->from, &o->to);
+    }
+    if (strcmp(option, "--recoveries") == 0) {
+        return parse_enough(o, value, &o->recoveries);
+    }
+    if (strcmp(option, "--for") == 0) {
+        return parse_enough(o, value, &o->seconds);
     }
     if (strcmp(option, "--peers") == 0) {
         return add_change(o, "peers=", value);
@@ -190,6 +207,8 @@ static int run_many(const struct options *o, const struct scenario *scenario)
     const struct many many = {.scenario = scenario,
                               .from = o->from,
                               .to = o->to,
+                              .recoveries = o->recoveries,
+                              .seconds = (int64_t)o->seconds,
                               .workers = o->jobs,
                               .program = o->program,
                               .changes = o->changes,
