@@ -88,16 +88,16 @@ static void put_file(const struct findings *f, uint32_t index)
 {
     const struct spate_check_file *found = &f->files[index];
     struct spate_metainfo_file file = {.size = sizeof file};
-    char bad[32], size[32], whole[32];
+    char bad[32], whole[32];
     if (spate_metainfo_file(f->source->metainfo, index, &file) < 0) {
         return;
     }
     printf("%-11s", state_name(found->state));
     listing_put_path(&file);
-    text_bytes(found->length_found, size, sizeof size);
     text_bytes(file.length, whole, sizeof whole);
     if (found->state == SPATE_CHECK_SHORT || found->state == SPATE_CHECK_LONG) {
-        printf("  (%s instead of %s)", size, whole);
+        printf("  (%llu bytes instead of %llu)", (unsigned long long)found->length_found,
+               (unsigned long long)file.length);
     } else if (found->bad_bytes > 0 && found->state != SPATE_CHECK_MISSING) {
         printf("  (%s of %s in bad pieces)", text_bytes(found->bad_bytes, bad, sizeof bad), whole);
     }

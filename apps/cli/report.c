@@ -244,7 +244,7 @@ void report_log(struct report *r, const struct job *job, const struct spate_log_
                   entry->text);
     if (r->options->json && entry->level <= SPATE_LOG_INFO) {
         put_event(r, events_log(r->wall_ms, job, entry, !r->options->verbose));
-    } else if (!said_elsewhere && (r->options->verbose || entry->level == SPATE_LOG_ERROR)) {
+    } else if (!said_elsewhere && (r->options->verbose || entry->level <= SPATE_LOG_WARNING)) {
         put_line(r, "%s%s%s: %s", job ? printable_of(&name, job->status.name) : "", job ? ": " : "",
                  journal_level_name(entry->level),
                  printable_of(&line, clean(r, entry->text, text, sizeof text)));

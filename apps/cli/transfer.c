@@ -258,7 +258,7 @@ static void start_hook(struct transfer *t, struct job *job)
 /* What the user can do about it, where an option of ours helps. */
 static const char *way_out(const struct transfer *t, int error, const char *message)
 {
-    if (error == SPATE_EFOREIGN && !t->report.seeding) {
+    if (error == SPATE_EFOREIGN && !t->report.seeding && !t->options->overwrite) {
         return " (--overwrite replaces it)";
     }
     if (error == SPATE_ENOENT && strstr(message, "is missing") && !t->report.seeding) {

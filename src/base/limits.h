@@ -86,6 +86,4 @@
 
 /* clang-format on */
 
-/* clang-format on */
-
 #endif

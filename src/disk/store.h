@@ -47,6 +47,7 @@ void store_release(struct store *);
 /* What is there. One a file. */
 struct store_file_found {
     enum { STORE_ABSENT, STORE_PRESENT, STORE_NOT_A_FILE } what;
+    int error; /* of what is no file: what is in the way, or why it cannot be looked at */
     bool
         in_part; /* the part file has bytes of it, or will: those of pieces that came while it was unwanted */
     struct io_stat stat;

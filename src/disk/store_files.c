@@ -244,8 +244,7 @@ int store_walk_to(struct store_walk *w, uint32_t file, uint32_t depth, enum stor
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* What stands at the file's name, before it is opened: only files are. */
-static int refusal(const struct io_stat *st, bool follow)
+int store_refusal(const struct io_stat *st, bool follow)
 {
     switch (st->type) {
     case IO_TYPE_FILE:
@@ -277,7 +276,7 @@ static int open_file(struct store_walk *w, uint32_t file, enum store_mode mode,
     rc = io_fs_stat_at(w->fs, directory, name, &st);
     bool absent = rc == SPATE_ENOENT;
     if (rc == 0) {
-        rc = refusal(&st, follow);
+        rc = store_refusal(&st, follow);
     }
     if (rc < 0 && !(absent && writing)) {
         return rc;
@@ -290,7 +289,7 @@ static int open_file(struct store_walk *w, uint32_t file, enum store_mode mode,
     }
     rc = io_fs_stat(w->fs, *out, &st);
     if (rc == 0) {
-        rc = refusal(&st, false);
+        rc = store_refusal(&st, false);
     }
     if (rc == 0 && absent) {
         rc = mark_directory(s, file, depth);

@@ -99,6 +99,8 @@ void store_extents_init(struct store_extents *, const struct layout *, uint64_t 
 /* False at the end. *offset: of its first byte in the torrent. */
 bool store_extents_next(struct store_extents *, struct extent *, uint64_t *offset);
 
+/* 0 when what stands at a file's name may be opened: only files are, and links where they are followed. */
+int store_refusal(const struct io_stat *, bool follow);
 /* Padding, and what else is never on the disk. */
 bool store_is_pad(const struct store *, uint32_t file);
 /* Jobs note the file system they run on, for closing when no worker is left to do it. */

@@ -88,9 +88,11 @@ static void look_at(struct store_walk *w, uint32_t file, struct store_file_found
     if (rc == 0 && out->stat.type == IO_TYPE_SYMLINK && s->settings.follow_symlinks) {
         rc = stat_followed(s, w->fs, directory, file, &out->stat);
     }
-    out->what = rc == 0 && out->stat.type == IO_TYPE_FILE ? STORE_PRESENT
-                : rc == SPATE_ENOENT                      ? STORE_ABSENT
-                                                          : STORE_NOT_A_FILE;
+    if (rc == 0) {
+        rc = store_refusal(&out->stat, false);
+    }
+    out->what = rc == 0 ? STORE_PRESENT : rc == SPATE_ENOENT ? STORE_ABSENT : STORE_NOT_A_FILE;
+    out->error = out->what == STORE_NOT_A_FILE ? rc : 0;
 }
 
 int store_run_look(struct io_op *op, struct io_fs *fs)

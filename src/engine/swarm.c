@@ -250,7 +250,7 @@ void swarm_punish(struct swarm *s, uint64_t key, uint32_t piece)
     }
     char text[ADDR_TEXT_MAX];
     bool last = s->peer_count <= 1;
-    log_write(&s->settings.env->log, SPATE_LOG_WARNING, s->settings.torrent,
+    log_write(&s->settings.env->log, SPATE_LOG_INFO, s->settings.torrent,
               "%s sent a corrupt block of piece %u and is banned", addr_format(address, text),
               piece);
     peerbook_ban(&s->peerbook, address, swarm_now(s) + (last ? SWARM_LAST_BAN_NS : SWARM_BAN_NS));

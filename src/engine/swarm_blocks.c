@@ -309,7 +309,7 @@ static void on_piece_failed(struct swarm *s, const struct assembly_event *event)
             parole_on_failed(&s->parole, piece, event->block_digests, senders, event->block_count);
         free(senders);
     }
-    log_write(&s->settings.env->log, SPATE_LOG_WARNING, s->settings.torrent,
+    log_write(&s->settings.env->log, SPATE_LOG_INFO, s->settings.torrent,
               "piece %u failed its hash", piece);
     s->owner.on_spilled(s->owner.user, piece, NULL);
     requests_on_piece_failed(&s->requests, piece, true);

@@ -263,7 +263,7 @@ static bool obstacle(struct torrent *t)
 {
     for (uint32_t file = 0; file < t->metainfo->file_count; file++) {
         if (t->paths[file] && t->wanted[file] && t->found[file].what == STORE_NOT_A_FILE) {
-            torrent_fail_file(t, SPATE_EFOREIGN, file, "cannot use");
+            torrent_fail_file(t, t->found[file].error, file, "cannot use");
             return true;
         }
     }

@@ -247,6 +247,8 @@ class Check(cli.Case):
             file.write(b"more")
         _, states = self.check(0)
         self.assertEqual(states, {"a": "good", "b": "good", "c": "long"})
+        out, _ = self.spate("check", "album.torrent", "-d", "files")
+        self.assertIn("(100004 bytes instead of 100000)", out)
         self.assertEqual(os.path.getsize(self.path("files/album/c")), 100004)
 
     def test_a_directory_that_is_not_there_is_named(self):

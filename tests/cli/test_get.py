@@ -439,6 +439,18 @@ class InTheWay(Transfer):
         self.get(self.album, "--peer", address, "--overwrite")
         self.assert_same()
 
+    def test_what_is_no_file_is_named_for_what_it_is_and_stays(self):
+        for name, make, reason, code in (("link", lambda at: os.symlink("/dev/null", at), "symbolic link", 6),
+                                         ("folder", os.makedirs, "is a directory", 6),
+                                         ("pipe", os.mkfifo, "not part of this torrent", 8)):
+            at = self.path(name + "/album/three.txt")
+            os.makedirs(os.path.dirname(at))
+            make(at)
+            _, err = self.spate("get", self.album, "-o", name, "--bind", "127.0.0.1", "--overwrite", code=code)
+            self.assertIn(reason, err)
+            self.assertNotIn("--overwrite", err)
+            self.assertTrue(os.path.lexists(at))
+
     def test_a_directory_that_may_not_be_written_has_the_code_of_the_disk(self):
         where = "/sys/kernel/out"  # where root may not write either
         if os.getuid() != 0:

@@ -134,7 +134,8 @@ def longer():
     write(path("long", "long.bin"), data + b"and more")
     done = run("check", torrent, "-d", path("long"))
     equal("long" in done.stdout, True, "reported\n" + done.stdout)
-    run("get", torrent, "-o", path("long"), "--bind", "127.0.0.1", state="long", check=0)
+    done = run("get", torrent, "-o", path("long"), "--bind", "127.0.0.1", state="long", check=0)
+    equal("is longer than it should be" in done.stdout, True, "said without --verbose\n" + done.stdout)
     equal(read(path("long", "long.bin")) == data + b"and more", True, "untouched")
 
 
@@ -163,7 +164,8 @@ def symlinks():
     os.makedirs(path("trap", "linked"))
     os.symlink(path("outside"), path("trap", "linked", "sub"))
     done = get(torrent, address, path("trap"), "--timeout", "5s", state="trap")
-    equal(done.returncode != 0, True, "refused")
+    equal(done.returncode, 6, "refused\n" + done.stdout + done.stderr)
+    equal("symbolic link" in done.stderr, True, "the reason is said\n" + done.stderr)
     equal(os.listdir(path("outside")), [], "nothing outside was touched")
     end(seeder)
 

@@ -397,7 +397,9 @@ static void directories_and_pipes_in_the_way_are_errors(void **state)
     open_store();
     assert_int_equal(disk_look(f.w, f.store, &look), 0);
     assert_int_equal(found[FILE_A].what, STORE_NOT_A_FILE);
+    assert_int_equal(found[FILE_A].error, SPATE_EISDIR);
     assert_int_equal(found[FILE_C].what, STORE_NOT_A_FILE);
+    assert_int_equal(found[FILE_C].error, SPATE_EFOREIGN);
     assert_int_equal(disk_prepare(f.w, f.store, &prepare), SPATE_EISDIR);
     uint32_t file;
     assert_int_equal(disk_write(f.w, f.store, f.t.layout.files[3].offset, f.t.bytes, 1, &file),
