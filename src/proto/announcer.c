@@ -28,6 +28,7 @@ enum {
     BACK_OFF_DOUBLINGS = 8,
     INTERVAL_DEFAULT_S = 1800, /* of a tracker that does not say */
     STOP_S = 2,                /* for telling trackers that we stop */
+    STOP_STARTED_S = 1, /* the same while all that is open is a `started` that may have arrived */
 };
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -130,7 +131,7 @@ bool announcer_outlives_stop(const struct announcer *a, uint32_t tracker, int64_
 {
     const struct announcer_tracker *t = &a->trackers[tracker];
     bool counts_us_in = t->reached && t->event == TRACKER_EVENT_STARTED &&
-                        now_ns - t->asked_ns < STOP_S * SECOND_NS;
+                        now_ns - t->asked_ns < STOP_STARTED_S * SECOND_NS;
     return t->open && (t->event == TRACKER_EVENT_COMPLETED || t->completed_due || counts_us_in);
 }
 
@@ -198,13 +199,18 @@ void announcer_stop(struct announcer *a, int64_t now_ns)
         return;
     }
     void_questions(a, false, now_ns);
+    int64_t patience_s = STOP_STARTED_S;
     for (uint32_t i = 0; i < a->count; i++) {
-        if (a->trackers[i].known && !a->trackers[i].open) {
+        struct announcer_tracker *t = &a->trackers[i];
+        if (t->known && !t->open) {
             ask(a, i, TRACKER_EVENT_STOPPED, now_ns);
+        }
+        if (t->open && (t->event != TRACKER_EVENT_STARTED || t->completed_due)) {
+            patience_s = STOP_S;
         }
     }
     a->state = ANNOUNCER_STOPPING;
-    a->stop_ns = now_ns + STOP_S * SECOND_NS;
+    a->stop_ns = now_ns + patience_s * SECOND_NS;
     finish_stop_when_done(a);
 }
 

@@ -69,7 +69,7 @@ int announcer_add(struct announcer *, uint32_t tier, int64_t now_ns);
 void announcer_start(struct announcer *, int64_t now_ns);
 void announcer_stop(struct announcer *, int64_t now_ns);
 /* The open question to this tracker is `completed`, or comes before a `completed` that is due, or is a `started`
- * of less than two seconds ago that may have arrived. */
+ * of less than a second ago that may have arrived. */
 bool announcer_outlives_stop(const struct announcer *, uint32_t tracker, int64_t now_ns);
 /* The open question of a tracker, if there is one, may have arrived: said before a stop. */
 void announcer_on_reached(struct announcer *, uint32_t tracker);
