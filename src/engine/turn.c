@@ -1,21 +1,32 @@
-/* Work for the end of a turn. */
+/* Work for the end of a turn. Running some makes more as a rule (who got new work has something to send), and that
+ * should not cost a turn of its own. */
 #include "engine/turn.h"
 
-static void on_turn_end(struct io_op *op, int status)
+enum { TURN_ROUNDS_MAX = 4 }; /* then the loop gets to see what has come meanwhile */
+
+static void run_all(struct turn *t)
 {
-    struct turn *t = list_entry(op, struct turn, op);
-    struct list now;
-    (void)status;
+    struct list now, *node;
     list_init(&now);
-    while (!list_empty(&t->work)) {
-        list_push_back(&now, list_pop_front(&t->work));
+    while ((node = list_pop_front(&t->work))) {
+        list_push_back(&now, node);
     }
-    struct list *node;
     while ((node = list_pop_front(&now))) {
         struct turn_work *work = list_entry(node, struct turn_work, link);
         work->run(work);
     }
-    if (!list_empty(&t->work) && !t->closing && !t->op.active) {
+}
+
+static void on_turn_end(struct io_op *op, int status)
+{
+    struct turn *t = list_entry(op, struct turn, op);
+    (void)status;
+    t->running = true;
+    for (int round = 0; round < TURN_ROUNDS_MAX && !list_empty(&t->work); round++) {
+        run_all(t);
+    }
+    t->running = false;
+    if (!list_empty(&t->work) && !t->closing) {
         io_turn_end(t->io, &t->op);
     }
 }
@@ -45,7 +56,7 @@ void turn_add(struct turn *t, struct turn_work *work)
         return;
     }
     list_push_back(&t->work, &work->link);
-    if (!t->op.active) {
+    if (!t->op.active && !t->running) {
         io_turn_end(t->io, &t->op);
     }
 }

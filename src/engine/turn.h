@@ -14,6 +14,7 @@ struct turn {
     struct io *io;
     struct list work;
     struct io_op op;
+    bool running; /* work is being run */
     bool closing;
 };
 
@@ -27,8 +28,8 @@ void turn_init(struct turn *, struct io *);
 /* Forgets all work; turn_idle() once the operation has completed. */
 void turn_close(struct turn *);
 bool turn_idle(const struct turn *);
-/* Runs at the end of this turn, once, however often it is added; what is added by running work runs
- * at the end of the next one. */
+/* Runs at the end of this turn, once, however often it is added; what is added by running work runs after it, or
+ * when that goes on for long at the end of the next one. */
 void turn_add(struct turn *, struct turn_work *);
 static inline void turn_remove(struct turn_work *w)
 {
