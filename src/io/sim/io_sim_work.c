@@ -1,5 +1,5 @@
-/* Work runs inline when its lane comes to it; what it costs (its disk calls, and its computing at the
- * host's rate) keeps the lane taken, and then it completes. */
+/* Work runs inline when its lane comes to it, after the turn that submits it; what it costs (its disk calls, and
+ * its computing at the host's rate) keeps the lane taken, and then it completes. */
 #include "io/sim/io_sim_work.h"
 
 #include <stdlib.h>
@@ -17,7 +17,11 @@ static void start_waiting(struct io_sim_pool *pool)
         lane->op = list_entry(list_pop_front(&pool->queue), struct io_op, link);
         lane->op->subject = lane;
         lane->begun = false;
-        io_sim_event_arm(pool->host->sim, &lane->event, pool->host->sim->now_ns);
+        if (pool->host->in_turn) {
+            list_push_back(&pool->host->starting, &lane->start);
+        } else {
+            io_sim_event_arm(pool->host->sim, &lane->event, pool->host->sim->now_ns);
+        }
     }
 }
 
@@ -31,15 +35,10 @@ static void lane_end(struct io_sim_lane *lane, int status)
     start_waiting(pool);
 }
 
-static void lane_fire(struct io_sim_event *event)
+static void lane_begin(struct io_sim_lane *lane)
 {
-    struct io_sim_lane *lane = list_entry(event, struct io_sim_lane, event);
     struct io_sim_host *host = lane->pool->host;
     struct io_op *op = lane->op;
-    if (lane->begun) {
-        lane_end(lane, op->status);
-        return;
-    }
     lane->begun = true;
     op->kind = IO_SIM_OP_WORK_BEGUN;
     host->disk.job_ns = 0;
@@ -50,7 +49,25 @@ static void lane_fire(struct io_sim_event *event)
     if (host->compute_bytes_per_s > 0) {
         cost_ns += (int64_t)(op->work_bytes * ns_per_s / host->compute_bytes_per_s);
     }
-    io_sim_event_arm(host->sim, event, host->sim->now_ns + cost_ns);
+    io_sim_event_arm(host->sim, &lane->event, host->sim->now_ns + cost_ns);
+}
+
+void io_sim_work_begin_all(struct io_sim_host *host)
+{
+    struct list *link;
+    while ((link = list_pop_front(&host->starting))) {
+        lane_begin(list_entry(link, struct io_sim_lane, start));
+    }
+}
+
+static void lane_fire(struct io_sim_event *event)
+{
+    struct io_sim_lane *lane = list_entry(event, struct io_sim_lane, event);
+    if (lane->begun) {
+        lane_end(lane, lane->op->status);
+    } else {
+        lane_begin(lane);
+    }
 }
 
 void io_sim_work_submit(struct io_sim_host *host, enum io_pool which, struct io_op *op)
@@ -75,6 +92,7 @@ void io_sim_work_cancel(struct io_sim_host *host, struct io_op *op)
     } else {
         struct io_sim_lane *lane = op->subject;
         io_sim_event_disarm(host->sim, &lane->event);
+        list_remove(&lane->start);
         lane_end(lane, SPATE_ECANCELED);
     }
 }
@@ -106,6 +124,7 @@ static void set_lanes(struct io_sim_pool *pool, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         pool->lanes[i].pool = pool;
         pool->lanes[i].event.fire = lane_fire;
+        list_init(&pool->lanes[i].start);
     }
 }
 
@@ -131,6 +150,7 @@ void io_sim_work_take_over(struct io_sim_host *host, const struct io_sim_host *f
 void io_sim_work_init(struct io_sim_host *host)
 {
     host->compute_bytes_per_s = ns_per_s;
+    list_init(&host->starting);
     for (int i = 0; i < IO_POOL_COUNT; i++) {
         host->pools[i].host = host;
         list_init(&host->pools[i].queue);

@@ -169,6 +169,7 @@ static void turn_fire(struct io_sim_event *event)
     deliver_all(host, &host->completed);
     deliver_all(host, &host->turn_ends);
     host->in_turn = false;
+    io_sim_work_begin_all(host);
     if (!list_empty(&host->completed) || !list_empty(&host->turn_ends)) {
         ask_turn(host);
     }

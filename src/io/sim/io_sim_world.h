@@ -102,6 +102,7 @@ struct io_sim_host {
     uint16_t next_port;
 
     struct io_sim_pool pools[IO_POOL_COUNT];
+    struct list starting; /* of io_sim_lane.start: jobs that begin when the turn is over */
     uint64_t compute_bytes_per_s;
     struct io_sim_disk_state disk;
 
