@@ -30,16 +30,15 @@ uint64_t rate_per_second(const struct rate *r, int64_t now_ns)
     if (now_ns / NS_PER_SECOND - r->second >= RATE_SLOTS) {
         return 0; /* idle for so long: most peers are */
     }
-    struct rate copy = *r;
-    advance(&copy, now_ns / NS_PER_SECOND);
+    int64_t second = now_ns / NS_PER_SECOND > r->second ? now_ns / NS_PER_SECOND : r->second;
+    int64_t from = second - (RATE_SLOTS - 1);
     uint64_t sum = 0;
-    for (int i = 0; i < RATE_SLOTS; i++) {
-        sum += copy.slots[i];
+    for (int64_t at = from > 0 ? from : 0; at <= r->second; at++) {
+        sum += r->slots[at % RATE_SLOTS];
     }
     /* The present second counts as far as it has gone; a young meter divides by its age. */
-    int64_t from = copy.second - (RATE_SLOTS - 1);
-    if (from < copy.first_second) {
-        from = copy.first_second;
+    if (from < r->first_second) {
+        from = r->first_second;
     }
     int64_t span_ns = now_ns - from * NS_PER_SECOND;
     if (span_ns < NS_PER_SECOND / 4) {
