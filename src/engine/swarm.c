@@ -139,7 +139,7 @@ static void tell_soon(struct swarm *s, uint32_t piece)
     s->fresh[s->fresh_count++] = piece;
     if (swarm_now(s) >= next_ns || s->fresh_count == SWARM_FRESH_MAX) {
         tell_all(s);
-    } else if (!s->tell_timer.armed || next_ns < s->tell_timer.node.key) {
+    } else if (!s->tell_timer.armed || next_ns < s->tell_timer.at_ns) {
         timer_set(&s->settings.env->timers, &s->tell_timer, next_ns);
     }
 }

@@ -1,5 +1,6 @@
-/* The deadlines of a session. The port's one timer is only ever moved to an earlier moment; a
- * deadline that moved to a later one is noticed when the old moment comes. */
+/* The deadlines of a session. Most of them are silences that every message moves further away, so nothing
+ * is done for a move to a later moment: the heap keeps the old one, and what has moved is noticed when that
+ * comes. The same goes for the port's one timer. */
 #include "engine/timers.h"
 
 static void on_due(struct io_op *op, int status);
@@ -21,6 +22,18 @@ static void arm(struct timers *t)
     io_timer(t->io, &t->op, first->key);
 }
 
+static void take_out(struct timers *t, struct timer *timer)
+{
+    heap_remove(&t->heap, &timer->node);
+    timer->queued = false;
+}
+
+static void put_in(struct timers *t, struct timer *timer)
+{
+    heap_insert(&t->heap, &timer->node, timer->at_ns);
+    timer->queued = true;
+}
+
 static void on_due(struct io_op *op, int status)
 {
     struct timers *t = list_entry(op, struct timers, op);
@@ -29,9 +42,13 @@ static void on_due(struct io_op *op, int status)
     struct heap_node *first;
     while (!t->closing && (first = heap_min(&t->heap)) && first->key <= now_ns) {
         struct timer *timer = list_entry(first, struct timer, node);
-        heap_remove(&t->heap, first);
-        timer->armed = false;
-        timer->fire(timer, now_ns);
+        take_out(t, timer);
+        if (timer->armed && timer->at_ns > now_ns) {
+            put_in(t, timer);
+        } else if (timer->armed) {
+            timer->armed = false;
+            timer->fire(timer, now_ns);
+        }
     }
     arm(t);
 }
@@ -45,9 +62,7 @@ void timers_close(struct timers *t)
 {
     t->closing = true;
     while (heap_min(&t->heap)) {
-        struct timer *timer = list_entry(heap_min(&t->heap), struct timer, node);
-        heap_remove(&t->heap, &timer->node);
-        timer->armed = false;
+        timer_clear(t, list_entry(heap_min(&t->heap), struct timer, node));
     }
     io_cancel(t->io, &t->op);
 }
@@ -59,17 +74,22 @@ bool timers_idle(const struct timers *t)
 
 void timer_set(struct timers *t, struct timer *timer, int64_t at_ns)
 {
-    if (timer->armed) {
-        if (timer->node.key == at_ns) {
-            return;
-        }
-        heap_remove(&t->heap, &timer->node);
-        timer->armed = false;
-    }
-    if (at_ns == INT64_MAX || t->closing) {
+    timer->armed = at_ns != INT64_MAX && !t->closing;
+    timer->at_ns = at_ns;
+    if (!timer->armed || (timer->queued && timer->node.key <= at_ns)) {
         return;
     }
-    heap_insert(&t->heap, &timer->node, at_ns);
-    timer->armed = true;
+    if (timer->queued) {
+        take_out(t, timer);
+    }
+    put_in(t, timer);
     arm(t);
+}
+
+void timer_clear(struct timers *t, struct timer *timer)
+{
+    timer->armed = false;
+    if (timer->queued) {
+        take_out(t, timer);
+    }
 }

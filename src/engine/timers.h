@@ -6,8 +6,9 @@
 #include "io/io.h"
 
 struct timer {
-    struct heap_node node;
-    bool armed;
+    struct heap_node node; /* while queued; its key is at most at_ns */
+    int64_t at_ns;         /* while armed */
+    bool armed, queued;
     void (*fire)(struct timer *,
                  int64_t now_ns); /* set by the owner; the timer is no longer armed */
 };
@@ -25,11 +26,9 @@ void timers_init(struct timers *, struct io *);
 void timers_close(struct timers *);
 bool timers_idle(const struct timers *);
 
-/* Arms, moves, or with INT64_MAX disarms. */
+/* Arms, moves, or with INT64_MAX disarms. Moving to a later moment costs next to nothing. */
 void timer_set(struct timers *, struct timer *, int64_t at_ns);
-static inline void timer_clear(struct timers *t, struct timer *timer)
-{
-    timer_set(t, timer, INT64_MAX);
-}
+/* Disarms, and forgets it: its memory may go. */
+void timer_clear(struct timers *, struct timer *);
 
 #endif

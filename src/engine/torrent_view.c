@@ -219,7 +219,7 @@ void torrent_touch(struct torrent *t, uint32_t changed)
 {
     int64_t soon_ns = io_now(t->env->io) + PUBLISH_SOON_NS;
     t->changed |= changed;
-    if (!t->publish_timer.armed || t->publish_timer.node.key > soon_ns) {
+    if (!t->publish_timer.armed || t->publish_timer.at_ns > soon_ns) {
         timer_set(&t->env->timers, &t->publish_timer, soon_ns);
     }
 }
