@@ -177,7 +177,9 @@ static bool receive_once(struct conn *c)
     if (!drain(c)) {
         return false;
     }
-    conn_touch(c);
+    if (peer_has_output(&c->peer) || peer_wants(&c->peer) > 0 || c->peer.fault) {
+        conn_touch(c);
+    }
     if ((uint64_t)n < allowed) {
         wait_readable(c);
         return false;

@@ -211,7 +211,7 @@ void swarm_on_pieces_changed(struct swarm *s)
         swarm_recount(list_entry(node, struct swarm_peer, link));
     }
     set_seeding(s, pieces_complete(pieces));
-    swarm_refill_soon(s);
+    swarm_refill_all_soon(s);
 }
 
 /* ---- arrivals and departures ----------------------------------------------------------------- */
@@ -274,6 +274,7 @@ static struct swarm_peer *peer_create(struct swarm *s)
     sp->expire.fire = swarm_policy_on_expire;
     sp->connected_ns = swarm_now(s);
     list_init(&sp->link);
+    list_init(&sp->hungry);
     list_init(&sp->scratch);
     requester_init(&sp->requester, 0, swarm_now(s));
     return sp;
@@ -282,6 +283,7 @@ static struct swarm_peer *peer_create(struct swarm *s)
 static void peer_destroy(struct swarm_peer *sp)
 {
     timer_clear(&sp->swarm->settings.env->timers, &sp->expire);
+    list_remove(&sp->hungry);
     bitset_deinit(&sp->told);
     free(sp);
 }
@@ -366,7 +368,7 @@ static void on_identified(struct swarm_peer *sp)
     s->dialling -= !sp->conn->peer.incoming;
     peerbook_on_connected(&s->peerbook, &sp->conn->address, swarm_now(s));
     introduce(sp);
-    swarm_rechoke_soon(s);
+    swarm_rechoke_later(s);
     swarm_dial_soon(s);
     s->owner.on_change(s->owner.user, SPATE_CHANGED_PEERS);
 }
@@ -456,7 +458,7 @@ static void on_closed(struct conn *c, int error)
     peer_destroy(sp);
     c->owner_data = NULL;
     if (!s->closing) {
-        swarm_rechoke_soon(s);
+        swarm_rechoke_later(s);
         swarm_dial_soon(s);
         s->owner.on_change(s->owner.user, SPATE_CHANGED_PEERS);
     }
@@ -506,7 +508,7 @@ static void on_event(struct conn *c, const struct peer_event *event)
         on_choked(sp);
         break;
     case PEER_INTERESTED:
-        swarm_rechoke_soon(sp->swarm);
+        swarm_rechoke_later(sp->swarm);
         break;
     case PEER_NOT_INTERESTED:
         if (!c->peer.we_choke) { /* its slot is for others now */
@@ -593,22 +595,22 @@ static const struct conn_owner swarm_conn_owner = {
 
 /* ---- its life -------------------------------------------------------------------------------- */
 
-/* Those that deliver choose first. Who of them is first changes each time: when memory is short it
- * comes back in small pieces, and the first takes all of it. */
+/* Those that lacked something to be asked for get another chance: those that deliver choose first, and of them who
+ * has got nothing for longest. When memory is short it comes back in small pieces, and the first takes all of it. */
 static void on_refill(struct turn_work *work)
 {
     struct swarm *s = list_entry(work, struct swarm, refill);
-    struct list *first = list_pop_front(&s->peers);
-    if (first) {
-        list_push_back(&s->peers, first);
-    }
     for (int reliable = 1; reliable >= 0; reliable--) {
-        list_for_each (node, &s->peers) {
-            struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        struct list end;
+        list_push_back(&s->hungry, &end);
+        for (struct list *at = s->hungry.next, *next; at != &end; at = next) {
+            struct swarm_peer *sp = list_entry(at, struct swarm_peer, hungry);
+            next = at->next;
             if (sp->requester.reliable == reliable) {
                 swarm_peer_fill(sp);
             }
         }
+        list_remove(&end);
     }
 }
 
@@ -651,6 +653,7 @@ int swarm_create(const struct swarm_settings *settings, struct swarm_owner owner
     s->settings = *settings;
     s->owner = owner;
     list_init(&s->peers);
+    list_init(&s->hungry);
     list_init(&s->homeless);
     int failed = create_parts(s);
     if (failed) {
@@ -678,6 +681,7 @@ static void part(struct swarm *s)
     }
     timer_clear(timers, &s->dial_timer);
     timer_clear(timers, &s->choke_timer);
+    timer_clear(timers, &s->rechoke_timer);
     timer_clear(timers, &s->tell_timer);
     turn_remove(&s->refill);
     turn_remove(&s->rechoke);

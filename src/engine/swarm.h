@@ -61,12 +61,14 @@ struct swarm {
     struct peerbook peerbook;
     struct assembly *assembly;
     struct list peers;   /* of struct swarm_peer */
+    struct list hungry;  /* of swarm_peer.hungry */
     uint32_t peer_count; /* in the list, dialled ones too */
     uint32_t dialling;
-    uint32_t slots; /* for uploading */
+    uint32_t slots;      /* for uploading */
+    uint32_t slots_free; /* when the choker last ran */
     uint32_t banned;
     struct turn_work refill, rechoke;
-    struct timer dial_timer, choke_timer, tell_timer;
+    struct timer dial_timer, choke_timer, rechoke_timer, tell_timer;
     int64_t told_ns;                 /* when HAVE last left for everybody */
     uint32_t fresh[SWARM_FRESH_MAX]; /* pieces nobody has been told of */
     uint32_t fresh_count;

@@ -89,26 +89,58 @@ static bool choose(struct swarm_peer *sp, int64_t now_ns, struct request_choice 
                          now_ns, choice);
 }
 
-void swarm_peer_fill(struct swarm_peer *sp)
+static void become_hungry(struct swarm_peer *sp)
+{
+    if (!list_linked(&sp->hungry)) {
+        list_push_back(&sp->swarm->hungry, &sp->hungry);
+    }
+}
+
+/* As much as it should be asked for. When there was less, it is hungry: those that have got nothing for longest
+ * are the first of these. */
+static void ask_for_more(struct swarm_peer *sp)
 {
     struct swarm *s = sp->swarm;
     struct request_choice choice;
+    int64_t now_ns = swarm_now(s);
+    uint32_t room = requests_room(&s->requests, &sp->requester, now_ns), left = room;
+    while (left > 0 && choose(sp, now_ns, &choice) && ask(sp, &choice)) {
+        left--;
+    }
+    bool sated = left == 0 && sp->requester.outstanding >= pipeline_target(&sp->requester.pipeline);
+    if (sated || left < room) {
+        list_remove(&sp->hungry);
+    }
+    if (!sated) {
+        become_hungry(sp);
+    }
+}
+
+void swarm_peer_fill(struct swarm_peer *sp)
+{
+    struct swarm *s = sp->swarm;
+    const struct peer *p = &sp->conn->peer;
     if (!sp->identified || sp->conn->state != CONN_OPEN || s->closing) {
         return;
     }
     if (!sp->requester.reliable && list_linked(&s->refill.link)) {
-        return; /* its turn comes there, after those that deliver */
+        become_hungry(sp); /* its turn comes there, after those that deliver */
+        return;
     }
     peer_interest(&sp->conn->peer, sp->interesting > 0);
-    conn_touch(sp->conn);
-    if (sp->interesting > 0 && (!sp->conn->peer.chokes_us || sp->allowed_fast_count > 0)) {
-        int64_t now_ns = swarm_now(s);
-        uint32_t room = requests_room(&s->requests, &sp->requester, now_ns);
-        while (room-- > 0 && choose(sp, now_ns, &choice) && ask(sp, &choice)) {
-        }
+    bool may_ask = sp->interesting > 0 && (!p->chokes_us || sp->allowed_fast_count > 0);
+    if (may_ask) {
+        ask_for_more(sp);
+    } else {
+        list_remove(&sp->hungry);
     }
-    timer_set(&s->settings.env->timers, &sp->expire,
-              requests_deadline(&s->requests, &sp->requester));
+    if (peer_has_output(p) || p->fault) {
+        conn_touch(sp->conn);
+    }
+    if (may_ask || sp->requester.outstanding > 0) {
+        timer_set(&s->settings.env->timers, &sp->expire,
+                  requests_deadline(&s->requests, &sp->requester));
+    }
 }
 
 void swarm_refill_soon(struct swarm *s)
@@ -116,6 +148,14 @@ void swarm_refill_soon(struct swarm *s)
     if (!s->closing) {
         turn_add(&s->settings.env->turn, &s->refill);
     }
+}
+
+void swarm_refill_all_soon(struct swarm *s)
+{
+    list_for_each (node, &s->peers) {
+        become_hungry(list_entry(node, struct swarm_peer, link));
+    }
+    swarm_refill_soon(s);
 }
 
 void swarm_peer_expire(struct swarm_peer *sp, int64_t now_ns)
@@ -131,6 +171,7 @@ void swarm_peer_expire(struct swarm_peer *sp, int64_t now_ns)
         }
     } while (count == max);
     if (any) {
+        become_hungry(sp);
         swarm_refill_soon(sp->swarm);
     } else {
         swarm_peer_fill(sp);
@@ -156,6 +197,8 @@ static uint8_t *call_off(struct swarm_peer *other, struct block block)
 {
     uint8_t *destination = peer_redirect(&other->conn->peer, block, true);
     conn_touch(other->conn);
+    become_hungry(other);
+    swarm_refill_soon(other->swarm);
     struct swarm_scratch *scratch = destination ? find_scratch(other, destination) : NULL;
     if (scratch) {
         free_scratch(other, scratch);
@@ -319,6 +362,7 @@ static void on_piece_failed(struct swarm *s, const struct assembly_event *event)
     if (guilty) {
         swarm_punish(s, guilty, piece);
     }
+    swarm_refill_all_soon(s);
 }
 
 void swarm_on_assembly_ready(void *user)
@@ -339,6 +383,7 @@ void swarm_on_assembly_ready(void *user)
         case ASSEMBLY_BROKEN:
             s->owner.on_spilled(s->owner.user, event.piece, NULL);
             requests_on_piece_failed(&s->requests, event.piece, false);
+            swarm_refill_all_soon(s);
             s->owner.on_broken(s->owner.user, event.error, event.file);
             break;
         case ASSEMBLY_FLUSHED:

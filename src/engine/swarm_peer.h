@@ -13,6 +13,7 @@ struct swarm_scratch {
 
 struct swarm_peer {
     struct list link;
+    struct list hungry; /* in swarm.hungry while there is too little to ask it for */
     struct swarm *swarm;
     struct conn *conn;
     struct requester requester;
@@ -37,7 +38,10 @@ void swarm_peer_on_block(struct swarm_peer *, struct block, uint8_t *destination
 void swarm_peer_on_reject(struct swarm_peer *, struct block, uint8_t *destination);
 void swarm_peer_release(struct swarm_peer *); /* nothing is asked of it any more */
 void swarm_peer_expire(struct swarm_peer *, int64_t now_ns);
-void swarm_refill_soon(struct swarm *); /* blocks have come free */
+void swarm_refill_soon(
+    struct swarm *); /* blocks or memory have come free: for those that lacked some */
+void swarm_refill_all_soon(
+    struct swarm *); /* for everybody: what is wanted, or asked of them, has changed */
 void swarm_on_assembly_ready(void *user);
 
 /* swarm.c */

@@ -10,6 +10,7 @@
 
 #define SWARM_SLOTS_INTERVAL_NS INT64_C(5000000000)
 #define SWARM_TURNOVER_NS       INT64_C(60000000000)
+#define SWARM_RECHOKE_NS        INT64_C(200000000) /* while all slots are taken */
 
 enum { SWARM_DIALLING_MAX = 24 }; /* half-open connections of one torrent */
 
@@ -20,6 +21,21 @@ void swarm_rechoke_soon(struct swarm *s)
     if (!s->closing) {
         turn_add(&s->settings.env->turn, &s->rechoke);
     }
+}
+
+void swarm_rechoke_later(struct swarm *s)
+{
+    if (s->slots_free > 0) {
+        swarm_rechoke_soon(s);
+    } else if (!s->rechoke_timer.armed && !s->closing) {
+        timer_set(&s->settings.env->timers, &s->rechoke_timer, swarm_now(s) + SWARM_RECHOKE_NS);
+    }
+}
+
+static void on_rechoke_timer(struct timer *timer, int64_t now_ns)
+{
+    (void)now_ns;
+    swarm_rechoke_soon(list_entry(timer, struct swarm, rechoke_timer));
 }
 
 static struct choker_peer describe(const struct swarm_peer *sp, int64_t now_ns)
@@ -34,7 +50,6 @@ static struct choker_peer describe(const struct swarm_peer *sp, int64_t now_ns)
         .is_seed = sp->is_seed || c->peer.extended.upload_only,
         .down_rate =
             PLANT(CHANCE_OF_ITS_OWN) ? (uintptr_t)c >> 4 : rate_per_second(&c->down, now_ns),
-        .up_rate = rate_per_second(&c->up, now_ns),
         .uploaded_since_unchoke = c->up.total_bytes - sp->uploaded_at_unchoke,
         .unchoked_at_ns = sp->unchoked_ns,
         .choked_at_ns = sp->choked_ns,
@@ -66,7 +81,7 @@ static void on_rechoke(struct turn_work *work)
     int64_t now_ns = swarm_now(s);
     struct choker_peer *table = calloc(s->peer_count + 1, sizeof *table);
     struct swarm_peer **owners = calloc(s->peer_count + 1, sizeof *owners);
-    uint32_t count = 0;
+    uint32_t count = 0, taken = 0;
     if (table && owners) {
         list_for_each (node, &s->peers) {
             struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
@@ -77,9 +92,12 @@ static void on_rechoke(struct turn_work *work)
         }
         choker_run(&s->choker, table, count, s->slots, s->seeding, now_ns);
         for (uint32_t i = 0; i < count; i++) {
+            taken += table[i].unchoked && table[i].interested && !table[i].is_seed;
             carry_out(owners[i], &table[i], now_ns);
         }
     }
+    s->slots_free = taken < s->slots ? s->slots - taken : 0;
+    timer_clear(&env->timers, &s->rechoke_timer);
     free(table);
     free(owners);
     int64_t next_ns = count > 0 ? now_ns + SWARM_SLOTS_INTERVAL_NS : INT64_MAX;
@@ -181,9 +199,10 @@ void swarm_policy_init(struct swarm *s)
 {
     turn_work_init(&s->rechoke, on_rechoke);
     s->choke_timer.fire = on_choke_timer;
+    s->rechoke_timer.fire = on_rechoke_timer;
     s->dial_timer.fire = on_dial_timer;
     s->peerbook.on_ready = on_addresses_ready;
-    s->slots = choker_slots(s->settings.up->rate, 0, 0);
+    s->slots = s->slots_free = choker_slots(s->settings.up->rate, 0, 0);
     s->turnover_ns = swarm_now(s);
 }
 

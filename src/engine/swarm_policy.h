@@ -7,6 +7,8 @@
 void swarm_policy_init(struct swarm *);
 /* Who may download is decided anew at the end of the turn: a free slot is given at once. */
 void swarm_rechoke_soon(struct swarm *);
+/* The same for what can wait a moment, unless a slot is free: somebody who takes another's place. */
+void swarm_rechoke_later(struct swarm *);
 /* Places have come free, or addresses have come. */
 void swarm_dial_soon(struct swarm *);
 /* Dials one address; false when that failed at once. */

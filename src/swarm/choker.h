@@ -20,7 +20,6 @@ struct choker_peer {
     bool optimistic;    /* in and out: it holds a trial slot; keep it for the next run */
     bool is_seed;       /* has everything or is upload only: never unchoked */
     uint64_t down_rate; /* bytes per second it sends us */
-    uint64_t up_rate;   /* bytes per second we send it */
     uint64_t uploaded_since_unchoke; /* bytes */
     int64_t unchoked_at_ns;          /* 0: never */
     int64_t choked_at_ns;            /* when we choked it again; 0: never */
