@@ -9,7 +9,7 @@
 #   make sim-crash    transfers that are crashed again and again: COUNT=1000000 crashes or TIME=7200 s
 #   make sim-prove    every bug that is planted on purpose is caught by a checker
 #   make fuzz         every fuzz target for a minute, with its coverage
-#   make bench        measurements beside other clients
+#   make bench        CPU, rate and memory beside floors and other clients; QUICK=1: in three minutes
 #   make install      PREFIX=/usr/local, DESTDIR=
 #   make fmt          format the source
 #   make clean        remove everything that was built
@@ -54,9 +54,9 @@ sim-prove:
 	@sh scripts/sim.sh prove
 
 bench:
-	@echo "make bench: there is nothing to measure with here: the benches belong to the work on the" >&2
-	@echo "data path, which is not in this version. 'make demo' prints the rate of one transfer." >&2
-	@exit 1
+	@sh scripts/setup.sh bench
+	@sh scripts/build.sh build-bench -Dbench=true
+	@python3 bench/bench.py build-bench $(if $(QUICK),--quick)
 
 install:
 	@sh scripts/setup.sh build
@@ -68,6 +68,6 @@ fmt:
 	@sh scripts/sources.sh | xargs clang-format -i
 
 clean:
-	rm -rf $(BUILD) build-check build-fuzz build-sim build-plants build-fixtures
+	rm -rf $(BUILD) build-bench build-check build-fuzz build-sim build-plants build-fixtures
 
 .PHONY: all demo check fresh-check fuzz sim sim-crash sim-prove bench install fmt clean

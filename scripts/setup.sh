@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that what a door needs is on this machine, and installs only what is missing.
 #
-#   scripts/setup.sh build|test|sim|fuzz|fmt|fresh...
+#   scripts/setup.sh build|test|sim|fuzz|bench|fmt|fresh...
 #
 # It looks for commands and headers, not for packages, so a hand-built compiler or library is as good
 # as Debian's. Where something is missing it names the Debian packages and installs them with apt (with
@@ -47,6 +47,14 @@ test  command transmission-daemon       transmission-daemon
 test  command transmission-remote       transmission-cli
 test  command aria2c                    aria2
 test  command opentracker               opentracker
+bench command ip                        iproute2
+bench command unshare                   util-linux
+bench command nsenter                   util-linux
+bench command mount                     mount
+bench python  libtorrent                python3-libtorrent
+bench command transmission-daemon       transmission-daemon
+bench command aria2c                    aria2
+bench command rtorrent                  rtorrent
 fresh command debootstrap               debootstrap
 fresh command git                       git
 fresh command mount                     mount
@@ -94,17 +102,18 @@ for set in "$@"; do
     build) sets="$sets build" ;;
     sim) sets="$sets build sim" ;;
     fuzz) sets="$sets build sim fuzz" ;;
+    bench) sets="$sets build bench" ;;
     fmt) sets="$sets fmt" ;;
     test) sets="$sets build sim fuzz fmt test" ;;
     fresh) sets="$sets fresh" ;;
     *)
-        echo "setup: unknown set '$set' (build, test, sim, fuzz, fmt or fresh)" >&2
+        echo "setup: unknown set '$set' (build, test, sim, fuzz, bench, fmt or fresh)" >&2
         exit 2
         ;;
     esac
 done
 if [ -z "$sets" ]; then
-    echo "usage: scripts/setup.sh build|test|sim|fuzz|fmt|fresh..." >&2
+    echo "usage: scripts/setup.sh build|test|sim|fuzz|bench|fmt|fresh..." >&2
     exit 2
 fi
 

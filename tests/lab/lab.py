@@ -1,4 +1,4 @@
-"""What the tests with real clients share: a network namespace of their own, processes that are ended by id
+"""What the tests with real clients and the bench share: a network namespace of their own, processes that are ended by id
 whatever happens, payloads whose bytes follow from a seed, trees compared byte by byte, and TAP.
 
 Importing this module moves the program into a namespace (`unshare -n` as root, `unshare -rn` otherwise)
@@ -76,7 +76,7 @@ SPATE = os.path.abspath(os.environ.get("SPATE", os.path.join(ROOT, "build", "app
 if not os.access(SPATE, os.X_OK):
     print("Bail out! there is no program %s; SPATE names it" % SPATE)
     sys.exit(1)
-HOME = tempfile.mkdtemp(prefix="spate-lab-")
+HOME = os.environ.get("SPATE_LAB_HOME") or tempfile.mkdtemp(prefix="spate-lab-")
 os.chmod(HOME, 0o755)  # opentracker reads its white list as nobody
 started = []
 results = []
@@ -226,7 +226,8 @@ def end_all():
 
 def clean_up():
     end_all()
-    shutil.rmtree(HOME, ignore_errors=True)
+    if not os.environ.get("SPATE_LAB_HOME"):  # otherwise it belongs to whoever named it
+        shutil.rmtree(HOME, ignore_errors=True)
 
 
 atexit.register(clean_up)
@@ -261,7 +262,7 @@ def show_logs():
     for process in started:
         print("# ---- %s (exit code %s)" % (os.path.basename(process.log), process.poll()))
         with open(process.log, errors="replace") as log:
-            for line in log.readlines()[-60:]:
+            for line in log.readlines()[-400:]:
                 print("#   " + line.rstrip()[:400])
 
 

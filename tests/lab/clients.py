@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import urllib.error
 import urllib.request
+import xmlrpc.client
 
 import lab
-from lab import PATIENCE_S, SPATE, SYSTEM_PYTHON, check, end, equal, fresh, path, run, spawn, url_host, wait_until
+from lab import PATIENCE_S, SPATE, SYSTEM_PYTHON, check, end, equal, fresh, path, run, spawn, url_host, wait_until, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -187,13 +189,13 @@ class Libtorrent:
     needs = "python libtorrent"
     makes_empty_files = True
 
-    def __init__(self, address, port=7002, transport="tcp", upload_rate=0):
+    def __init__(self, address, port=7002, transport="tcp", upload_rate=0, settings=None):
         """transport: utp (it tries uTP for three seconds before it tries TCP, as it does unless told
         otherwise), tcp, or plain (TCP, and no attempt at encryption). upload_rate: bytes a second, 0: no
-        limit."""
+        limit. settings: more of libtorrent's own."""
         self.address, self.port = address, port
         self.process = spawn("libtorrent", SYSTEM_PYTHON, os.path.join(HERE, "libtorrent_client.py"), address, port,
-                             transport, upload_rate, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                             transport, upload_rate, json.dumps(settings or {}), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def order(self, **order):
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -232,7 +234,7 @@ class Transmission:
     needs = "transmission-daemon"
     makes_empty_files = False
 
-    def __init__(self, address, port=7003):
+    def __init__(self, address, port=7003, settings=None):
         self.address, self.port, self.session = address, port, ""
         home = fresh("transmission")
         settings = {
@@ -242,7 +244,8 @@ class Transmission:
             "dht-enabled": False, "lpd-enabled": False, "pex-enabled": True, "utp-enabled": False,
             "port-forwarding-enabled": False, "encryption": 1, "ratio-limit-enabled": False,
             "idle-seeding-limit-enabled": False, "rename-partial-files": False, "message-level": 3,
-            "watch-dir-enabled": False, "download-queue-enabled": False, "seed-queue-enabled": False}
+            "watch-dir-enabled": False, "download-queue-enabled": False, "seed-queue-enabled": False,
+            **(settings or {})}
         with open(os.path.join(home, "settings.json"), "w", encoding="utf-8") as file:
             json.dump(settings, file)
         self.process = spawn("transmission", "transmission-daemon", "--foreground", "-g", home)
@@ -299,7 +302,7 @@ class Aria2:
     needs = "aria2c"
     makes_empty_files = True
 
-    def __init__(self, address, port=7005):
+    def __init__(self, address, port=7005, options=()):
         self.address, self.port, self.jobs = address, port, {}
         home = fresh("aria2")
         family = ["--disable-ipv6=true"] if ":" not in address else []
@@ -308,7 +311,8 @@ class Aria2:
                              "--interface", address, "--listen-port", port, "--enable-dht=true", "--dht-listen-port",
                              port, "--dht-file-path", os.path.join(home, "dht"), "--bt-enable-lpd=false",
                              "--enable-peer-exchange=true", "--file-allocation=none", "--seed-ratio=0.0",
-                             "--console-log-level=notice", "--summary-interval=0", *family, cwd=home)
+                             "--console-log-level=debug", "--summary-interval=0", *family, *options,
+                             cwd=home)
         wait_until("aria2 answers", self.answers)
 
     def answers(self):
@@ -344,6 +348,66 @@ class Aria2:
     def counters(self, torrent):
         now = self.status(torrent)
         return int(now["uploadLength"]), int(now["completedLength"])
+
+    def stop(self):
+        end(self.process)
+
+
+class RTorrent:
+    """Debian's speaks XML-RPC over SCGI; without a terminal it runs as a daemon in the foreground."""
+    name = "rTorrent"
+    needs = "rtorrent"
+    makes_empty_files = True
+
+    def __init__(self, address, port=7006, peers=0):
+        """peers: how many a torrent may have, 0: rTorrent's default."""
+        self.address, self.port = address, port
+        home = fresh("rtorrent")
+        self.socket = os.path.join(home, "rpc")
+        lines = ["system.daemon.set = true", "network.bind_address.set = " + address,
+                 "network.port_range.set = %d-%d" % (port, port), "network.port_random.set = no",
+                 "session.path.set = " + home, "dht.mode.set = disable", "protocol.pex.set = no",
+                 "protocol.encryption.set = none", "pieces.hash.on_completion.set = no",
+                 "network.scgi.open_local = " + self.socket]
+        if peers:
+            lines += ["throttle.max_peers.normal.set = %d" % peers, "throttle.max_peers.seed.set = %d" % peers]
+        config = os.path.join(home, "rtorrent.rc")
+        write(config, "".join(line + "\n" for line in lines).encode())
+        self.process = spawn("rtorrent", "rtorrent", "-n", "-o", "import=" + config, cwd=home)
+        wait_until("rTorrent answers", self.answers)
+
+    def answers(self):
+        check(self.process.poll() is None, "rTorrent ended")
+        try:
+            self.call("system.pid")
+            return True
+        except OSError:
+            return False
+
+    def call(self, method, *arguments):
+        body = xmlrpc.client.dumps(arguments, method).encode()
+        header = b"CONTENT_LENGTH\0%d\0SCGI\0001\0" % len(body)
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(PATIENCE_S)
+            door.connect(self.socket)
+            door.sendall(b"%d:%b,%b" % (len(header), header, body))
+            answer = b"".join(iter(lambda: door.recv(65536), b""))
+        return xmlrpc.client.loads(answer.partition(b"\r\n\r\n")[2])[0][0]
+
+    def add(self, torrent, directory, seed, peers=()):
+        """Files that are there are verified."""
+        check(not peers, "rTorrent cannot be told of peers")
+        self.call("load.start", "", torrent, 'd.directory.set="%s"' % directory)
+
+    def is_done(self, torrent):
+        """It takes a while before it knows a torrent that was just loaded."""
+        wanted = info_hash(torrent).upper()
+        for known, complete, active, hashing, message in self.call(
+                "d.multicall2", "", "main", "d.hash=", "d.complete=", "d.is_active=", "d.hashing=", "d.message="):
+            if known == wanted:
+                check(not message or "Tracker" in message, "rTorrent: " + message)
+                return complete == 1 and active == 1 and hashing == 0
+        return False
 
     def stop(self):
         end(self.process)

@@ -1,18 +1,18 @@
 """A libtorrent session that takes orders: one JSON object a line on standard input, one answer a line on
 standard output; it ends when its input does. Runs under the Python that Debian's libtorrent is made for.
 
-    libtorrent_client.py ADDRESS PORT tcp|utp|plain UPLOAD_RATE
+    libtorrent_client.py ADDRESS PORT tcp|utp|plain UPLOAD_RATE [SETTINGS]
+
+SETTINGS is a JSON object of more settings, those of the preset "high_performance_seed" first when it is named.
 
     {"do": "add", "torrent": FILE, "directory": DIR, "seed": BOOL, "peers": [[HOST, PORT], ...]}
     {"do": "status"}    -> [{"info_hash", "done", "uploaded", "downloaded", "peers", "error"}, ...]
-    {"do": "cpu"}       -> [user, system] seconds so far
     {"do": "create", "source": PATH, "out": FILE, "flags": N, "piece": BYTES}    -> bytes of padding that share a block
                                                                                     with bytes of a file
 """
 
 import json
 import os
-import resource
 import sys
 
 import libtorrent as lt
@@ -21,13 +21,15 @@ COMMON = {"enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enabl
          "allow_multiple_connections_per_ip": True, "alert_mask": 0, "user_agent": "libtorrent/" + lt.version}
 
 
-def session(address, port, transport, upload_rate):
+def session(address, port, transport, upload_rate, settings="{}"):
+    more = json.loads(settings)
+    preset = lt.high_performance_seed() if more.pop("preset", "") == "high_performance_seed" else {}
     host = "[%s]" % address if ":" in address else address
     how = {"enable_incoming_utp": transport == "utp", "enable_outgoing_utp": transport == "utp",
            "upload_rate_limit": int(upload_rate)}
     if transport == "plain":
         how.update({"out_enc_policy": 2, "in_enc_policy": 2})
-    return lt.session({**COMMON, **how, "listen_interfaces": "%s:%s" % (host, port), "outgoing_interfaces": address})
+    return lt.session({**preset, **COMMON, **how, **more, "listen_interfaces": "%s:%s" % (host, port), "outgoing_interfaces": address})
 
 
 def add(s, order):
@@ -84,11 +86,10 @@ def shared_padding(files, block=16384):
 
 
 def main():
-    s = session(*sys.argv[1:5])
+    s = session(*sys.argv[1:])
     for line in sys.stdin:
         order = json.loads(line)
-        answer = {"add": lambda: add(s, order), "status": lambda: status(s), "create": lambda: create(order),
-                  "cpu": lambda: resource.getrusage(resource.RUSAGE_SELF)[:2]}[order["do"]]()
+        answer = {"add": lambda: add(s, order), "status": lambda: status(s), "create": lambda: create(order)}[order["do"]]()
         print(json.dumps(answer), flush=True)
 
 

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""make bench: what spate costs beside floors and other clients. See docs/performance.md.
+
+    bench.py BUILD [--quick] [--rows NAME,...] [--who NAME,...] [--rounds N] [--mib N] [--json FILE] [--docs]
+
+BUILD is a build directory made with -Dbench=true. Everything happens in namespaces of its own (network, mounts,
+processes), which the kernel takes down when this program ends, whatever ends it. Ends with 0 when everything was
+measured and every byte was right, with 1 otherwise."""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+QUICK_MIB, QUICK_ROUNDS = 256, 2
+FULL_MIB, FULL_ROUNDS = 1024, 5
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Measures spate beside floors and other clients.")
+    parser.add_argument("build")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, a smaller payload, not the slow rows")
+    parser.add_argument("--rows", help="only these rows, with commas between them")
+    parser.add_argument("--who", help="only these contestants")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--mib", type=int, help="size of the payload")
+    parser.add_argument("--json", help="where the figures go (default: in BUILD)")
+    parser.add_argument("--verbose", action="store_true", help="show the logs of what failed")
+    parser.add_argument("--docs", action="store_true", help="bring docs/performance.md and its chart up to date")
+    return parser.parse_args()
+
+
+options = arguments()
+BUILD = os.path.abspath(options.build)
+os.environ["SPATE"] = os.path.join(BUILD, "apps", "spate")
+os.environ["SPATE_BENCH_BUILD"] = BUILD
+os.environ["SPATE_LAB_UNSHARE"] = "--mount --pid --fork --kill-child --mount-proc"
+os.environ["SPATE_LAB_HOME"] = os.path.join(BUILD, "bench-home")
+os.makedirs(os.environ["SPATE_LAB_HOME"], exist_ok=True)
+sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "lab")]
+
+import lab  # noqa: E402 (it enters the namespaces when it is imported)
+import nets  # noqa: E402
+import report  # noqa: E402
+import rows  # noqa: E402
+from contestants import CONTESTANTS, installed  # noqa: E402
+from work import Work, make_payload  # noqa: E402
+
+
+class Bench:
+    """The networks, the works, and what was measured: results[row][contestant] is a list of figures."""
+
+    def __init__(self):
+        self.quick, self.verbose = options.quick, options.verbose
+        self.mib = options.mib or (QUICK_MIB if options.quick else FULL_MIB)
+        self.rounds = options.rounds or (QUICK_ROUNDS if options.quick else FULL_ROUNDS)
+        self.rows = [row for row in rows.ROWS if not options.rows or row.name in options.rows.split(",")]
+        self.results, self.failures, self.works = {}, [], {}
+        self.absent = {name: why for name in CONTESTANTS if (why := installed(name))}
+        self.nets = {"lo": nets.loopback(), "veth": nets.veth()}
+        self.trackers = {name: nets.Tracker(net.client) for name, net in self.nets.items()}
+        self.payload = make_payload(lab.path("payload"), self.mib)
+
+    def work(self, row):
+        key = (row.net, row.torrents)
+        if key not in self.works:
+            self.works[key] = Work(self.payload, self.trackers[row.net].url, row.net, row.torrents)
+        return self.works[key]
+
+    def who(self, row):
+        wanted = options.who.split(",") if options.who else row.who
+        return [name for name in row.who if name in wanted and name not in self.absent]
+
+    def round(self, number):
+        for row in self.rows:
+            if row.rounds and number > row.rounds:
+                continue
+            for name in self.who(row):
+                began = time.monotonic()
+                try:
+                    figures = rows.measure(self, row, name)
+                except (AssertionError, OSError, subprocess.SubprocessError) as error:
+                    self.failures.append({"row": row.name, "who": name, "round": number, "why": str(error)})
+                    print("%d  %-26s %-18s failed: %s" % (number, row.name, name, error), flush=True)
+                    continue
+                self.results.setdefault(row.name, {}).setdefault(name, []).append(figures)
+                print("%d  %-26s %-18s %s  (%.1f s)" % (number, row.name, name, report.brief(row, figures),
+                                                         time.monotonic() - began), flush=True)
+
+    def close(self):
+        for net in self.nets.values():
+            net.close()
+
+
+def prepare():
+    """A tmpfs for everything, seen by nobody else, and room for many connections."""
+    size = 6 * (options.mib or (QUICK_MIB if options.quick else FULL_MIB)) + 1024
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm,mode=755" % size, "tmpfs", lab.HOME], check=True)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
+
+
+def main():
+    began = time.monotonic()
+    prepare()
+    bench = Bench()
+    for name, why in bench.absent.items():
+        print("not measured: %s: %s" % (name, why))
+    for number in range(1, bench.rounds + 1):
+        bench.round(number)
+    bench.close()
+    record = report.make(bench, time.monotonic() - began)
+    report.show(record)
+    out = options.json or os.path.join(BUILD, "bench-quick.json" if options.quick else "bench.json")
+    report.save(record, out)
+    print("figures: " + out)
+    if options.docs:
+        report.publish(record)
+    return 1 if bench.failures or bench.absent else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
