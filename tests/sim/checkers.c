@@ -14,6 +14,9 @@ enum { PEERS_A_LOOK = 32 };
 /* News leave at the end of the turn; so much may lie before them in the buffers of a host. */
 #define NEWS_NS    (2 * WORLD_SECOND_NS)
 #define NEWS_BYTES (UINT64_C(2) << 20)
+/* And on a line that loses this much, behind segments that are lost several times over. */
+#define NEWS_LOSS_PPM 10000
+#define NEWS_LOST_NS  (60 * WORLD_SECOND_NS)
 /* Until what was lost while a line was dark has been sent again. */
 #define DARK_NS (120 * WORLD_SECOND_NS)
 
@@ -143,7 +146,9 @@ static struct swarm_peer *connection_to(const struct swarm *s, const struct worl
 static int64_t news_ns(const struct world_peer *p)
 {
     uint64_t up = p->link.up_bytes_per_s;
-    return NEWS_NS + (up > 0 ? (int64_t)(NEWS_BYTES * (uint64_t)WORLD_SECOND_NS / up) : 0);
+    int64_t lost_ns = p->link.loss_ppm > NEWS_LOSS_PPM ? NEWS_LOST_NS : 0;
+    return NEWS_NS + lost_ns +
+           (up > 0 ? (int64_t)(NEWS_BYTES * (uint64_t)WORLD_SECOND_NS / up) : 0);
 }
 
 static bool was_dark(const struct world_peer *p)
