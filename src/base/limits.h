@@ -42,6 +42,7 @@
 #define LIMIT_PEERBOOK                3000u        /* known addresses of one torrent */
 #define LIMIT_UNNAMED_CONNECTIONS     100u         /* incoming that have not named a torrent yet */
 #define LIMIT_CONNECTIONS_PER_IP      4u           /* of one torrent, to or from one address */
+#define LIMIT_DIALLING                24u          /* connections of one torrent that are being opened by us */
 #define LIMIT_PARTIAL_PIECES          2048u
 #define LIMIT_PEERBOOK_BANS           1000u        /* banned IP addresses of one torrent */
 #define LIMIT_STRANGERS               16384u       /* session-wide: IP addresses dialled of late */

@@ -11,7 +11,7 @@
     X(RECORD_EARLY, "record-early", "a piece is recorded as durable before it is synced")          \
     X(CLAIM_EARLY, "claim-early", "a piece is claimed before it is written")                       \
     X(BAD_PIECE_GOOD, "bad-piece-good", "a piece whose hash is wrong counts as good")              \
-    X(SWAP_CHUNKS, "swap-chunks", "of two chunks that are written at once one is written twice")   \
+    X(SWAP_BLOCKS, "swap-blocks", "of blocks that are written at once two change places")          \
     X(WRONG_OFFSET, "wrong-offset", "long writes go sixteen bytes too far")                        \
     X(LONG_FILE, "long-file", "files are made one byte too long")                                  \
     X(BAN_NEIGHBOUR, "ban-neighbour", "somebody else is banned for a corrupt block")               \

@@ -118,8 +118,10 @@ static int gather_flush(struct gather *g)
 {
     struct frame *f = g->frame;
     int rc = 0;
-    if (PLANT(SWAP_CHUNKS) && g->count > 1) {
-        g->parts[0].iov_base = g->parts[1].iov_base;
+    if (PLANT(SWAP_BLOCKS) && g->count > 1) {
+        struct iovec first = g->parts[0];
+        g->parts[0] = g->parts[1];
+        g->parts[1] = first;
     }
     if (g->count > 0) {
         rc = store_write_now(f->store, g->fs, f->offset + g->from, g->to - g->from, g->parts,

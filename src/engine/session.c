@@ -702,5 +702,5 @@ bool session_is_consistent(const struct session *s)
             return false;
         }
     }
-    return unnamed == s->unnamed_count;
+    return unnamed == s->unnamed_count && strangers_is_consistent(&s->env.strangers);
 }

@@ -12,8 +12,6 @@
 #define SWARM_TURNOVER_NS       INT64_C(60000000000)
 #define SWARM_RECHOKE_NS        INT64_C(200000000) /* while all slots are taken */
 
-enum { SWARM_DIALLING_MAX = 24 }; /* half-open connections of one torrent */
-
 /* ---- choking --------------------------------------------------------------------------------- */
 
 void swarm_rechoke_soon(struct swarm *s)
@@ -171,7 +169,7 @@ static void on_dial_timer(struct timer *timer, int64_t now_ns)
     if (s->peer_count >= s->settings.max_peers) {
         make_place(s, now_ns);
     }
-    while (s->dialling < SWARM_DIALLING_MAX && s->peer_count < s->settings.max_peers &&
+    while (s->dialling < LIMIT_DIALLING && s->peer_count < s->settings.max_peers &&
            env->connections < env->settings.value.max_connections &&
            peerbook_next(&s->peerbook, now_ns, &address)) {
         if (!swarm_policy_connect(s, &address)) {
@@ -179,7 +177,7 @@ static void on_dial_timer(struct timer *timer, int64_t now_ns)
             break; /* ours or the machine's fault: not now */
         }
     }
-    bool full = s->dialling >= SWARM_DIALLING_MAX || s->peer_count >= s->settings.max_peers ||
+    bool full = s->dialling >= LIMIT_DIALLING || s->peer_count >= s->settings.max_peers ||
                 env->connections >= env->settings.value.max_connections;
     int64_t next_ns = peerbook_deadline(&s->peerbook, now_ns);
     if (full) {

@@ -7,6 +7,7 @@
 #include "engine/swarm_peer.h"
 
 enum { PEERS_A_LOOK = 32 };
+enum { OTHER_SOCKETS = 2 * SESSION_FAMILIES }; /* that listen, for connections and for datagrams */
 
 /* How long a peer may claim what a failed sync has lost. */
 #define WRONG_NS (2 * WORLD_SECOND_NS)
@@ -210,7 +211,7 @@ static void check_bound(struct world_peer *p, const char *what, uint64_t value, 
 
 static void check_swarm_bounds(struct world_peer *p, const struct swarm *s)
 {
-    uint32_t dialled = 0;
+    uint32_t dialled = 0, unchoked = 0;
     check_bound(p, "peers", s->peer_count, s->settings.max_peers);
     check_bound(p, "known addresses", peerbook_count(&s->peerbook), LIMIT_PEERBOOK);
     check_bound(p, "started pieces", s->requests.partials.count, LIMIT_PARTIAL_PIECES);
@@ -222,6 +223,7 @@ static void check_swarm_bounds(struct world_peer *p, const struct swarm *s)
                                  &sp->conn->address);
         }
         dialled += !sp->identified && !sp->conn->peer.incoming;
+        unchoked += sp->identified && !sp->conn->peer.we_choke && sp->conn->peer.interested;
         /* One more may be dialled than may come in. */
         check_bound(p, "connections to one address", same, LIMIT_CONNECTIONS_PER_IP + 1);
         check_bound(p, "requests", peer_outstanding(&sp->conn->peer),
@@ -232,6 +234,8 @@ static void check_swarm_bounds(struct world_peer *p, const struct swarm *s)
                     (uint64_t)LIMIT_PEER_CONTROL_BYTES +
                         bitset_bytes(s->settings.layout->piece_count));
     }
+    check_bound(p, "connections being dialled", dialled, LIMIT_DIALLING);
+    check_bound(p, "peers served at once", unchoked, LIMIT_UPLOAD_SLOTS);
     if (dialled != s->dialling) {
         COMPLAIN(p->world, CHECKER_CONSISTENT, "peer %d dials %u and counts %u", number_of(p),
                  dialled, s->dialling);
@@ -243,6 +247,7 @@ static void check_bounds(struct world_peer *p)
     const struct session *s = p->session;
     check_bound(p, "connections", s->env.connections,
                 s->env.settings.value.max_connections + LIMIT_UNNAMED_CONNECTIONS);
+    check_bound(p, "sockets", io_sim_sockets(p->io), (uint64_t)s->env.connections + OTHER_SOCKETS);
     check_bound(p, "unnamed connections", s->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
     check_bound(p, "messages", s->hub.command_count, LIMIT_COMMANDS);
     if (s->env.frames->used_bytes > s->env.frames->cap_bytes) {

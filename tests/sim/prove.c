@@ -18,7 +18,7 @@ static const struct proof_row {
     {PLANT_RECORD_EARLY, CHECKER_DURABLE, "power_may_fail_again", false},
     {PLANT_CLAIM_EARLY, CHECKER_CLAIMS, "who_lies_is_found_out", false},
     {PLANT_BAD_PIECE_GOOD, CHECKER_CLAIMS, "who_lies_is_found_out", false},
-    {PLANT_SWAP_CHUNKS, CHECKER_CLAIMS, "little_memory", false},
+    {PLANT_SWAP_BLOCKS, CHECKER_CLAIMS, "little_memory", false},
     {PLANT_WRONG_OFFSET, CHECKER_CLAIMS, "flash_crowd", false},
     {PLANT_LONG_FILE, CHECKER_FILES, "whoever_is_done", false},
     {PLANT_BAN_NEIGHBOUR, CHECKER_BANS, "who_lies_is_found_out", false},

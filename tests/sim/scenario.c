@@ -113,6 +113,8 @@ struct io_sim_link run_link(const struct run *r, int64_t up_kb, int64_t down_kb)
     link.delay_ns = r->set.delay * 1000000;
     link.jitter_ns = r->set.jitter * 1000000;
     link.loss_ppm = (uint32_t)r->set.loss;
+    link.reorder_ppm = (uint32_t)r->set.reorder;
+    link.duplicate_ppm = (uint32_t)r->set.duplicate;
     link.up_bytes_per_s = (uint64_t)up_kb * 1000;
     link.down_bytes_per_s = (uint64_t)down_kb * 1000;
     return link;
@@ -181,6 +183,7 @@ struct world *run_begin(struct run *r)
     w->look_ns = r->set.look * 1000000;
     w->disk.latency_ns = r->set.disk * 1000;
     w->disk.sync_ns = r->set.sync * 1000;
+    w->disk.bytes_per_s = (uint64_t)r->set.disk_rate * 1000;
     w->settings.frame_bytes = (uint64_t)r->set.frames << 20;
     w->settings.max_peers = (uint32_t)r->set.connections;
     w->settings.state_dir = r->set.state ? "/var/lib/spate" : NULL;

@@ -21,6 +21,9 @@
     X(delay, 20, "from a host to the middle of the network, ms")                                   \
     X(jitter, 2, "at most so much more, ms")                                                       \
     X(loss, 500, "packets lost at each end, ppm")                                                  \
+    X(reorder, 0, "datagrams held back at each end, ppm")                                          \
+    X(duplicate, 0, "datagrams that arrive twice, ppm")                                            \
+    X(disk_rate, 500000, "a disk moves, kB/s")                                                     \
     X(disk, 50, "a call of the disk takes, us")                                                    \
     X(sync, 2000, "a sync of the disk takes, us")                                                  \
     X(frames, 64, "memory of pieces in flight of a session, MiB")                                  \
