@@ -8,6 +8,8 @@
 /* name, what is wrong then. */
 #define PLANT_MAP(X)                                                                               \
     X(SKIP_SYNC, "skip-sync", "files are not synced before their pieces are called durable")       \
+    X(SKIP_NAMES, "skip-names", "directories that gained entries are not synced")                  \
+    X(SKIP_PART, "skip-part", "the part file is not synced")                                       \
     X(RECORD_EARLY, "record-early", "a piece is recorded as durable before it is synced")          \
     X(CLAIM_EARLY, "claim-early", "a piece is claimed before it is written")                       \
     X(BAD_PIECE_GOOD, "bad-piece-good", "a piece whose hash is wrong counts as good")              \

@@ -43,7 +43,7 @@ static int sync_directory(struct store_walk *w, const struct store_directory *d)
 {
     struct io_file *directory;
     int rc = store_walk_to(w, d->file, d->depth, STORE_FOR_READING, &directory);
-    return rc < 0 ? rc : io_fs_sync(w->fs, directory);
+    return rc < 0 || PLANT(SKIP_NAMES) ? rc : io_fs_sync(w->fs, directory);
 }
 
 /* What was not synced is marked again. */
@@ -101,7 +101,7 @@ static int sync_marked(struct store *s, struct io_fs *fs, uint32_t *file)
         }
     }
     store_leave(&walk);
-    if (rc == 0) {
+    if (rc == 0 && !PLANT(SKIP_PART)) {
         rc = part_file_sync(&s->part, fs);
     }
     if (rc == 0) {

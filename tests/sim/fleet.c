@@ -39,12 +39,13 @@ static void disturb_heap(void)
     struct dice dice;
     dice_init(&dice, (uint64_t)getpid());
     for (int i = 0; i < BLOCKS; i++) {
+        free(blocks[i]); /* of the last time */
         blocks[i] = malloc(16 + dice_below(&dice, 3000));
     }
     for (int i = 0; i < BLOCKS; i++) {
         if (dice_below(&dice, 2)) {
             free(blocks[i]);
-            blocks[i] = NULL; /* the others stay */
+            blocks[i] = NULL; /* the others stay until the next time */
         }
     }
 }

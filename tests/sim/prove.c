@@ -15,6 +15,8 @@ static const struct proof_row {
     bool twice; /* only a second run can tell */
 } rows[] = {
     {PLANT_SKIP_SYNC, CHECKER_DURABLE, "power_may_fail_again", false},
+    {PLANT_SKIP_NAMES, CHECKER_DURABLE, "crash_after_crash", false},
+    {PLANT_SKIP_PART, CHECKER_DURABLE, "crash_after_crash", false},
     {PLANT_RECORD_EARLY, CHECKER_DURABLE, "power_may_fail_again", false},
     {PLANT_CLAIM_EARLY, CHECKER_CLAIMS, "who_lies_is_found_out", false},
     {PLANT_BAD_PIECE_GOOD, CHECKER_CLAIMS, "who_lies_is_found_out", false},
