@@ -225,6 +225,13 @@ int64_t run_fault_at_ns(struct run *r, int64_t from_ms, int64_t to_ms)
 }
 
 /* Goes on for a while, and draws. */
+uint64_t run_fault_index(struct run *r, uint64_t calls)
+{
+    uint64_t index = r->set.fault_index >= 0 ? (uint64_t)r->set.fault_index : (r->seed - 1) % calls;
+    *r->outcome = (struct outcome){.fault_index = index, .fault_calls = calls};
+    return index;
+}
+
 static bool go_on(struct run *r, int64_t for_ns)
 {
     if (!r->curve) {

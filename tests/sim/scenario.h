@@ -64,6 +64,7 @@ struct outcome {
     uint64_t cpu_ns; /* of the process that ran it */
     /* Sessions that were at work again after a crash, and what that took of cpu_ns. */
     uint64_t recoveries, recovering_ns;
+    uint64_t fault_index, fault_calls; /* which call was failed, of how many; 0: none was */
     int64_t end_ns;
     int peers, finished;
     int64_t finished_ns[OUTCOME_PERCENTILES]; /* of those who had to finish */
@@ -139,6 +140,9 @@ void run_populate(struct run *);
 struct io_sim_link run_link(const struct run *, int64_t up_kb, int64_t down_kb);
 /* When the fault begins: as set, or the seed's choice in [from, to). */
 int64_t run_fault_at_ns(struct run *, int64_t from_ms, int64_t to_ms);
+/* After a first world has counted the calls: the outcome begins anew, and so many calls from the first is the
+ * one to fail. Seed after seed takes call after call. */
+uint64_t run_fault_index(struct run *, uint64_t calls);
 /* Goes on until that time of the world. */
 bool run_until(struct run *, int64_t at_ns);
 /* Everybody finishes, which is what most promise; complains if not. */

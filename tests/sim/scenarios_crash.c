@@ -54,12 +54,10 @@ static void play_at_call(struct run *r)
     if (r->outcome->verdict.checker[0]) {
         return;
     }
-    *r->outcome = (struct outcome){.end_ns = 0};
+    uint64_t index = run_fault_index(r, calls);
     w = run_begin(r);
     run_populate(r);
-    io_sim_set_crash_at(w->peers[w->peer_count - 1].io, r->set.fault_index >= 0
-                                                            ? (uint64_t)r->set.fault_index
-                                                            : (r->seed - 1) % calls);
+    io_sim_set_crash_at(w->peers[w->peer_count - 1].io, index);
     finish(r);
 }
 

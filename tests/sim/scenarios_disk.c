@@ -171,9 +171,7 @@ static void play_calls(struct run *r, bool lasts)
     if (r->outcome->verdict.checker[0]) {
         return;
     }
-    *r->outcome = (struct outcome){.end_ns = 0};
-    r->fault_index =
-        r->set.fault_index >= 0 ? (uint64_t)r->set.fault_index : (r->seed - 1) % r->fault_calls;
+    r->fault_index = run_fault_index(r, r->fault_calls);
     r->fault_lasts = lasts;
     r->fault_code = codes[dice_below(&r->dice, sizeof codes / sizeof *codes)];
     if (r->fault_code == SHORT) {

@@ -35,10 +35,7 @@ static void play_allocations(struct run *r, bool lasts)
     if (r->outcome->verdict.checker[0]) {
         return;
     }
-    *r->outcome = (struct outcome){.end_ns = 0};
-    play_world(
-        r, r->set.fault_index >= 0 ? (uint64_t)r->set.fault_index : (r->seed - 1) % r->fault_calls,
-        lasts);
+    play_world(r, run_fault_index(r, r->fault_calls), lasts);
 }
 
 static void play_once(struct run *r)

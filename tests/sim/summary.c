@@ -59,6 +59,14 @@ void summary_print(const struct run *r, FILE *out)
         fprintf(out, "  fairness     %.3f (Jain, of what leechers gave for what they took)\n",
                 (double)o->fairness_ppm / 1e6);
     }
+    if (o->fault_calls > 0) {
+        fprintf(out, "  fault        call %" PRIu64 ", of %" PRIu64 " without it\n", o->fault_index,
+                o->fault_calls);
+    }
+    if (o->recoveries > 0) {
+        fprintf(out, "  crashes      %" PRIu64 " recovered from, %.3f ms of processor each\n",
+                o->recoveries, (double)o->recovering_ns / (double)o->recoveries / 1e6);
+    }
     fprintf(out, "  memory       %.2f MiB at most, all sessions together\n", mib(o->memory_bytes));
     fprintf(out, "  cost         %.3f s of this world, %" PRIu64 " events, %.3f s of processor\n",
             seconds(o->end_ns), o->events, (double)o->cpu_ns / 1e9);
@@ -110,6 +118,10 @@ void summary_print_json(const struct run *r, FILE *out)
             (double)o->fairness_ppm / 1e6);
     fprintf(out, ",\"virtual_s\":%.6f,\"events\":%" PRIu64 ",\"cpu_s\":%.6f", seconds(o->end_ns),
             o->events, (double)o->cpu_ns / 1e9);
+    fprintf(out,
+            ",\"fault_index\":%" PRIu64 ",\"fault_calls\":%" PRIu64 ",\"recoveries\":%" PRIu64
+            ",\"recovering_s\":%.6f",
+            o->fault_index, o->fault_calls, o->recoveries, (double)o->recovering_ns / 1e9);
     fprintf(out, ",\"log_hash\":\"%016" PRIx64 "\",\"failed\":", o->log_hash);
     print_json_text(o->verdict.checker, out);
     fprintf(out, ",\"text\":");
