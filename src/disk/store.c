@@ -3,6 +3,7 @@
 #include "disk/store_internal.h"
 
 #include "base/limits.h"
+#include "disk/windows.h"
 
 #include <stdlib.h>
 
@@ -13,6 +14,8 @@ static void store_free(struct store *s)
     if (s->owns_open_files) {
         open_files_destroy(s->open_files);
     }
+    windows_forget(s);
+    map_deinit(&s->windows);
     part_file_deinit(&s->part);
     pthread_rwlock_destroy(&s->rules);
     pthread_mutex_destroy(&s->lock);
@@ -44,6 +47,7 @@ int store_create(const struct store_settings *settings, struct store **out)
     s->settings.part_path = settings->part_path ? strdup(settings->part_path) : NULL;
     s->open_files = settings->open_files;
     s->last_led = UINT32_MAX;
+    map_init(&s->windows, sizeof(uint64_t), (const uint64_t[2]){0}); /* no stranger's keys */
     /* Writers first, or a stream of transfers would put off a change of the rules for ever. */
     pthread_rwlockattr_t attributes;
     int rc = pthread_rwlockattr_init(&attributes);
@@ -174,6 +178,7 @@ static void on_close(struct io_op *op, int status)
 
 void store_close_files(struct store *s)
 {
+    windows_forget(s);
     if (!s->close_op.active) {
         store_hold(s);
         s->close_op.done = on_close;

@@ -13,6 +13,7 @@
 
 struct store;
 struct open_files;
+struct windows;
 
 struct store_settings {
     struct io *io;
@@ -30,6 +31,8 @@ struct store_settings {
     struct open_files
         *open_files; /* shared by the stores of a session (disk/open_files.h); NULL: the
                                         * store keeps up to LIMIT_OPEN_FILES of its own */
+    struct windows
+        *windows; /* shared by the stores of a session (disk/windows.h); NULL: it has none */
     void (*on_freed)(
         void *user); /* may be NULL: the store is gone, and with it everything that held it
                                         * (assembly, check): layout and paths may go as well */

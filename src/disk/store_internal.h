@@ -2,6 +2,7 @@
 #ifndef DISK_STORE_INTERNAL_H
 #define DISK_STORE_INTERNAL_H
 
+#include "base/map.h"
 #include "disk/open_files.h"
 #include "disk/part_file.h"
 #include "disk/store.h"
@@ -22,6 +23,8 @@ struct store {
     uint32_t holds; /* operations under way, and holders */
     bool destroyed;
     struct io_op close_op; /* closes files; also as the last act */
+    struct map windows;    /* of struct window, by the offset in the torrent where it begins */
+    bool unsendable;       /* io_send_parts() takes nothing of its files */
 
     /* Held for reading while bytes are moved, for writing while the rules for moving them change: which
      * files are unwanted, which directory is the destination. */

@@ -21,7 +21,7 @@ static void wait_readable(struct conn *c);
 static void reap(struct turn_work *work)
 {
     struct conn *c = list_entry(work, struct conn, reap);
-    if (c->connect_op.active || c->read_op.active || c->write_op.active || c->upload.reading > 0) {
+    if (c->connect_op.active || c->read_op.active || c->write_op.active || c->upload.working > 0) {
         return; /* whoever completes last comes here again */
     }
     peer_deinit(&c->peer);
@@ -227,19 +227,25 @@ static void on_down_allowed(struct bucket_waiter *waiter)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Parts with bytes as they are, blocks from the runs that hold them. */
-static size_t gather(struct conn *c, struct iovec *v, int *count)
+/* Parts with bytes as they are, blocks from the runs that hold them; at most allowed bytes of them. Returns how many
+ * parts. */
+static int gather(const struct conn *c, const struct part *parts, int count, uint64_t allowed,
+                  struct io_part *out)
 {
-    struct part parts[CONN_PARTS_MAX];
+    int n = 0;
+    for (; n < count && allowed > 0; n++) {
+        out[n] = parts[n].bytes ? (struct io_part){.bytes = parts[n].bytes, .size = parts[n].size}
+                                : upload_part(&c->upload, parts[n].block);
+        out[n].size = out[n].size < allowed ? out[n].size : (size_t)allowed;
+        allowed -= out[n].size;
+    }
+    return n;
+}
+
+static size_t parts_bytes(const struct part *parts, int count)
+{
     size_t total = 0;
-    *count = peer_send(&c->peer, parts, CONN_PARTS_MAX);
-    for (int i = 0; i < *count; i++) {
-        const uint8_t *bytes = parts[i].bytes;
-        if (!bytes) {
-            bytes = upload_bytes(&c->upload, parts[i].block);
-            ASSERT(bytes != NULL);
-        }
-        v[i] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = parts[i].size};
+    for (int i = 0; i < count; i++) {
         total += parts[i].size;
     }
     return total;
@@ -262,45 +268,57 @@ static void account_sent(struct conn *c, uint64_t n, uint64_t payload, int64_t n
 }
 
 /* How much of the first n bytes of what peer_send yielded was block data. */
-static uint64_t payload_in(const struct conn *c, const struct iovec *v, int count, uint64_t n)
+static uint64_t payload_in(const struct part *parts, uint64_t n)
 {
     uint64_t payload = 0;
-    for (int i = 0; i < count && n > 0; i++) {
-        uint64_t take = v[i].iov_len < n ? v[i].iov_len : n;
+    for (int i = 0; n > 0; i++) {
+        uint64_t take = parts[i].size < n ? parts[i].size : n;
         n -= take;
-        if (upload_owns(&c->upload, v[i].iov_base)) {
-            payload += take;
-        }
+        payload += parts[i].bytes ? 0 : take;
     }
     return payload;
+}
+
+/* What the first of them was to come from is not there. */
+static void on_unsent(struct conn *c, const struct part *parts, int count, int error)
+{
+    for (int i = 0; i < count; i++) {
+        if (!parts[i].bytes) {
+            upload_on_unsent(&c->upload, parts[i].block, error);
+            break;
+        }
+    }
 }
 
 /* One send call. False when the rest must wait. */
 static bool send_once(struct conn *c)
 {
     struct env *env = c->env;
-    struct iovec v[CONN_PARTS_MAX];
+    struct part parts[CONN_PARTS_MAX];
+    struct io_part out[CONN_PARTS_MAX];
     int64_t now_ns = io_now(env->io);
-    int count;
-    size_t total = gather(c, v, &count);
+    int count = peer_send(&c->peer, parts, CONN_PARTS_MAX);
+    size_t total = parts_bytes(parts, count);
     uint64_t allowed;
     struct bucket *dry = dry_bucket(&env->up, c->torrent_up, total, now_ns, &allowed);
     if (dry) {
         bucket_wait(dry, &c->up_waiter, now_ns);
         return false;
     }
-    count = cut(v, count, allowed);
-    int64_t n = io_send(env->io, c->socket, v, count);
+    int64_t n = io_send_parts(env->io, c->socket, out, gather(c, parts, count, allowed, out));
     if (n == SPATE_EAGAIN) {
         io_wait(env->io, c->socket, IO_WRITABLE, &c->write_op);
         return false;
     }
     if (n < 0) {
+        if (n == SPATE_EIO || n == SPATE_ESHORT) {
+            on_unsent(c, parts, count, (int)n);
+        }
         conn_close(c, (int)n);
         return false;
     }
     c->unread_by_ns = now_ns + CONN_UNREAD_TIMEOUT_NS;
-    account_sent(c, (uint64_t)n, payload_in(c, v, count, (uint64_t)n), now_ns);
+    account_sent(c, (uint64_t)n, payload_in(parts, (uint64_t)n), now_ns);
     peer_sent(&c->peer, (size_t)n, now_ns);
     upload_trim(&c->upload);
     if ((uint64_t)n < allowed) {

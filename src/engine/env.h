@@ -8,6 +8,7 @@
 #include "disk/assembly.h"
 #include "disk/open_files.h"
 #include "disk/resume.h"
+#include "disk/windows.h"
 #include "engine/announce.h"
 #include "engine/bandwidth.h"
 #include "engine/settings.h"
@@ -26,6 +27,7 @@ struct env {
     struct bucket down, up; /* of the whole session */
     struct frames *frames;
     struct open_files *open_files; /* of payload, one maximum for all torrents */
+    struct windows *windows;       /* on payload that is served, likewise */
     struct resume *resume;
     struct announce_udp *udp_trackers;
     struct strangers strangers;

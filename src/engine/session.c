@@ -551,6 +551,9 @@ static int create_env(struct session *s, struct io *io, const struct spate_setti
         failed = open_files_create(LIMIT_OPEN_FILES, &env->open_files);
     }
     if (!failed) {
+        failed = windows_create(LIMIT_WINDOWS, &env->windows);
+    }
+    if (!failed) {
         failed = announce_udp_create(io, send_datagram, s, &env->udp_trackers);
     }
     if (failed) {
@@ -678,6 +681,7 @@ void session_destroy(struct session *s)
         frames_destroy(env->frames);
     }
     open_files_destroy(env->open_files);
+    windows_destroy(env->windows);
     if (env->io) {
         strangers_deinit(&env->strangers);
     }

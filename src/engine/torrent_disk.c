@@ -54,6 +54,7 @@ static int open_store(struct torrent *t)
     const struct store_settings settings = {
         .io = t->env->io,
         .open_files = t->env->open_files,
+        .windows = t->env->windows,
         .on_freed = on_store_freed,
         .user = t,
         .layout = t->layout,

@@ -50,6 +50,14 @@ struct io_bind {
     const char *interface; /* SO_BINDTODEVICE; NULL: any. Lives as long as the call */
 };
 
+/* A part of what is sent: bytes, or a stretch of an open file that io_fs_fetch() has brought into memory. */
+struct io_part {
+    const uint8_t *bytes; /* NULL: of the file */
+    struct io_file *file;
+    uint64_t offset;
+    size_t size;
+};
+
 /* One datagram, or with segment_bytes a run of datagrams of that size to or from one peer. */
 struct io_datagram {
     struct addr peer;
@@ -128,6 +136,7 @@ struct io_driver {
     void (*wait)(struct io *, struct io_socket *, enum io_ready, struct io_op *);
     int64_t (*receive)(struct io *, struct io_socket *, const struct iovec *, int count);
     int64_t (*send)(struct io *, struct io_socket *, const struct iovec *, int count);
+    int64_t (*send_parts)(struct io *, struct io_socket *, const struct io_part *, int count);
     int (*udp_receive)(struct io *, struct io_socket *, struct io_datagram *, int max);
     int (*udp_send)(struct io *, struct io_socket *, const struct io_datagram *, int count);
     void (*close)(struct io *, struct io_socket *);
@@ -234,6 +243,13 @@ static inline int64_t io_send(struct io *io, struct io_socket *s, const struct i
 {
     return io->driver->send(io, s, v, count);
 }
+/* The same with stretches of files, which are not copied through our memory. SPATE_ESHORT: the first part is of a file
+ * that ends before it; SPATE_EIO: of a disk that fails. */
+static inline int64_t io_send_parts(struct io *io, struct io_socket *s, const struct io_part *parts,
+                                    int count)
+{
+    return io->driver->send_parts(io, s, parts, count);
+}
 /* Datagrams received, or SPATE_EAGAIN. One longer than its buffer is dropped. */
 static inline int io_udp_receive(struct io *io, struct io_socket *s, struct io_datagram *d, int max)
 {
@@ -310,6 +326,7 @@ struct io_fs_driver {
     int (*name_max)(struct io_fs *, struct io_file *dir);
     int (*lock)(struct io_fs *, struct io_file *);
     int (*real_path)(struct io_fs *, const char *path, char *out, size_t size);
+    int (*fetch)(struct io_fs *, struct io_file *, uint64_t offset, uint64_t length);
 };
 
 struct io_fs {
@@ -409,6 +426,14 @@ static inline int io_fs_lock(struct io_fs *fs, struct io_file *file)
 static inline int io_fs_real_path(struct io_fs *fs, const char *path, char *out, size_t size)
 {
     return fs->driver->real_path(fs, path, out, size);
+}
+
+/* Brings a stretch of a file into memory and waits for it, so that io_send_parts() need not. SPATE_ESHORT: the file
+ * ends before; SPATE_EUNSUPPORTED: parts of this file cannot be sent, only bytes that were read from it. */
+static inline int io_fs_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset,
+                              uint64_t length)
+{
+    return fs->driver->fetch(fs, file, offset, length);
 }
 
 #endif

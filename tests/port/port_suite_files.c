@@ -457,6 +457,129 @@ static void a_lock_is_exclusive_and_ends_with_its_file(void **state)
     in_work(*state, locking);
 }
 
+/* ---- sending stretches ------------------------------------------------------------------------ */
+
+static const char stretch_text[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+static int fetching(struct io_fs *fs, const char *directory)
+{
+    struct io_file *dir, *file;
+    CHECK(io_fs_open_path(fs, directory, IO_OPEN_DIRECTORY, &dir) == 0);
+    CHECK(make_file(fs, dir, "fetched", stretch_text) == 0);
+    CHECK(io_fs_open(fs, dir, "fetched", IO_OPEN_READ, &file) == 0);
+    CHECK(io_fs_fetch(fs, file, 0, 36) == 0);
+    CHECK(io_fs_fetch(fs, file, 10, 26) == 0);
+    CHECK(io_fs_fetch(fs, file, 10, 27) == SPATE_ESHORT);
+    CHECK(io_fs_fetch(fs, file, 36, 1) == SPATE_ESHORT);
+    CHECK(io_fs_fetch(fs, file, 1000, 1) == SPATE_ESHORT);
+    io_fs_close(fs, file);
+    io_fs_close(fs, dir);
+    return 0;
+}
+
+static void fetching_beyond_the_end_is_too_short(void **state)
+{
+    in_work(*state, fetching);
+}
+
+/* A file that a worker opens, the loop sends from, and a worker cuts short and closes. */
+struct stretch_job {
+    struct port_noted noted;
+    const char *directory;
+    struct io_fs *fs;
+    struct io_file *file;
+    enum { STRETCH_OPEN, STRETCH_CUT, STRETCH_CLOSE } what;
+};
+
+static int stretch_run(struct io_op *op, struct io_fs *fs)
+{
+    struct stretch_job *job = list_entry(op, struct stretch_job, noted.op);
+    if (job->what == STRETCH_CUT) {
+        return io_fs_truncate(fs, job->file, 20);
+    }
+    if (job->what == STRETCH_CLOSE) {
+        io_fs_close(fs, job->file);
+        return 0;
+    }
+    struct io_file *dir;
+    int rc = io_fs_open_path(fs, job->directory, IO_OPEN_DIRECTORY, &dir);
+    if (rc == 0) {
+        rc = make_file(fs, dir, "sent", stretch_text);
+        rc = rc == 0 ? io_fs_open(fs, dir, "sent", READ_WRITE, &job->file) : rc;
+        io_fs_close(fs, dir);
+    }
+    return rc;
+}
+
+static void stretch_do(struct port_test *t, struct stretch_job *job, int what)
+{
+    job->what = what;
+    port_noted_init(&job->noted, NULL);
+    io_work(t->io[0], IO_POOL_READ, &job->noted.op, stretch_run, 0);
+    port_await(t, &job->noted.op);
+    assert_int_equal(job->noted.status, 0);
+}
+
+static void expect_received(struct port_test *t, struct io_socket *s, const char *text)
+{
+    char got[64] = "";
+    for (size_t done = 0; done < strlen(text);) {
+        struct iovec v = {got + done, sizeof got - 1 - done};
+        int64_t n = io_receive(t->io[1], s, &v, 1);
+        if (n == SPATE_EAGAIN) {
+            struct port_noted wait;
+            port_noted_init(&wait, NULL);
+            io_wait(t->io[1], s, IO_READABLE, &wait.op);
+            port_await(t, &wait.op);
+            continue;
+        }
+        assert_true(n > 0);
+        done += (size_t)n;
+    }
+    assert_string_equal(got, text);
+}
+
+static void a_stretch_of_a_file_is_sent_between_bytes(void **state)
+{
+    struct port_test *t = *state;
+    struct io_socket *from, *to;
+    struct stretch_job job = {.directory = t->hooks->directory(t->world, 0)};
+    stretch_do(t, &job, STRETCH_OPEN);
+    port_connect(t, &from, &to);
+    const struct io_part parts[] = {
+        {.bytes = (const uint8_t *)"<", .size = 1},  {.file = job.file, .offset = 10, .size = 6},
+        {.file = job.file, .offset = 0, .size = 3},  {.bytes = (const uint8_t *)">(", .size = 2},
+        {.file = job.file, .offset = 34, .size = 2}, {.bytes = (const uint8_t *)")", .size = 1},
+    };
+    assert_int_equal(io_send_parts(t->io[0], from, parts, 6), 15);
+    expect_received(t, to, "<abcdef012>(yz)");
+    io_close(t->io[0], from);
+    io_close(t->io[1], to);
+    stretch_do(t, &job, STRETCH_CLOSE);
+}
+
+static void a_file_that_ends_early_ends_the_sending_there(void **state)
+{
+    struct port_test *t = *state;
+    struct io_socket *from, *to;
+    struct stretch_job job = {.directory = t->hooks->directory(t->world, 0)};
+    stretch_do(t, &job, STRETCH_OPEN);
+    port_connect(t, &from, &to);
+    stretch_do(t, &job, STRETCH_CUT);
+    const struct io_part parts[] = {
+        {.bytes = (const uint8_t *)"<", .size = 1},
+        {.file = job.file, .offset = 18, .size = 4},
+        {.bytes = (const uint8_t *)">", .size = 1},
+    };
+    assert_int_equal(io_send_parts(t->io[0], from, parts, 3), 3);
+    const struct io_part rest = {.file = job.file, .offset = 20, .size = 2};
+    assert_int_equal(io_send_parts(t->io[0], from, &rest, 1), SPATE_ESHORT);
+    expect_received(t, to, "<ij");
+    io_close(t->io[0], from);
+    io_close(t->io[1], to);
+    stretch_do(t, &job, STRETCH_CLOSE);
+}
+
 const struct CMUnitTest *port_suite_files(size_t *count)
 {
     static const struct CMUnitTest tests[] = {
@@ -472,6 +595,9 @@ const struct CMUnitTest *port_suite_files(size_t *count)
         PORT_TEST(a_listing_names_everything_once_and_never_the_dots),
         PORT_TEST(a_real_path_is_one_however_it_is_written),
         PORT_TEST(a_lock_is_exclusive_and_ends_with_its_file),
+        PORT_TEST(fetching_beyond_the_end_is_too_short),
+        PORT_TEST(a_stretch_of_a_file_is_sent_between_bytes),
+        PORT_TEST(a_file_that_ends_early_ends_the_sending_there),
     };
     *count = sizeof tests / sizeof *tests;
     return tests;

@@ -1,10 +1,13 @@
 /* The simulated world behind the table of the port: each call does its part of the world and leaves a
  * line in the event log. */
+#include "io/sim/io_sim_disk.h"
 #include "io/sim/io_sim_http.h"
 #include "io/sim/io_sim_names.h"
 #include "io/sim/io_sim_tcp.h"
 #include "io/sim/io_sim_udp.h"
 #include "io/sim/io_sim_work.h"
+
+#include <stdlib.h>
 
 static int64_t sim_port_now(struct io *io)
 {
@@ -148,6 +151,45 @@ static int64_t sim_port_send(struct io *io, struct io_socket *s, const struct io
     return n;
 }
 
+/* The parts as bytes, as far as they are there and there is room; stretches of files are copied to memory. Returns how
+ * many parts. */
+static int peek_parts(const struct io_part *parts, int count, struct iovec *v, uint8_t *memory,
+                      uint64_t room)
+{
+    int n = 0;
+    for (bool short_of = false; n < count && room > 0 && !short_of; n++) {
+        uint64_t size = parts[n].size < room ? parts[n].size : room, there = size;
+        v[n] = (struct iovec){.iov_base = (void *)(uintptr_t)parts[n].bytes, .iov_len = size};
+        if (!parts[n].bytes) {
+            there = io_sim_disk_peek(parts[n].file, parts[n].offset, memory, size);
+            v[n] = (struct iovec){.iov_base = memory, .iov_len = there};
+            memory += there;
+        }
+        short_of = there < size;
+        room -= there;
+    }
+    return n;
+}
+
+static int64_t sim_port_send_parts(struct io *io, struct io_socket *s, const struct io_part *parts,
+                                   int count)
+{
+    enum { PARTS_MAX = 256 };
+    struct iovec v[PARTS_MAX];
+    uint64_t room = io_sim_tcp_room(s);
+    if (room == 0) {
+        uint8_t none = 0;
+        v[0] = (struct iovec){.iov_base = &none, .iov_len = 1};
+        return sim_port_send(io, s, v, 1); /* which says why */
+    }
+    uint8_t *memory = malloc(room);
+    ASSERT(memory);
+    int n = peek_parts(parts, count < PARTS_MAX ? count : PARTS_MAX, v, memory, room);
+    int64_t sent = n > 0 && v[0].iov_len == 0 ? SPATE_ESHORT : sim_port_send(io, s, v, n);
+    free(memory);
+    return sent;
+}
+
 static void note_datagrams(struct io_sim_host *host, enum io_sim_log_kind kind,
                            const struct io_datagram *d, int count)
 {
@@ -219,6 +261,7 @@ static const struct io_driver sim_port = {
     .wait = sim_port_wait,
     .receive = sim_port_receive,
     .send = sim_port_send,
+    .send_parts = sim_port_send_parts,
     .udp_receive = sim_port_udp_receive,
     .udp_send = sim_port_udp_send,
     .close = sim_port_close,

@@ -311,7 +311,8 @@ static int64_t read_parts(struct io_fs *fs, struct io_file *file, uint64_t offse
         io_sim_pages_read(&node->pages, offset + done, v[i].iov_base, n);
         done += n;
     }
-    if (fault.flip && fault.flip_at < done) {
+    done = v ? done : there; /* without parts nothing is wanted but that it is in memory */
+    if (v && fault.flip && fault.flip_at < done) {
         flip_part(v, count, &fault);
     }
     io_sim_disk_charge(fs, done);
@@ -477,6 +478,27 @@ static int disk_truncate(struct io_fs *fs, struct io_file *file, uint64_t length
     return rc;
 }
 
+/* A call that reads and hands nothing over: silent corruption has nothing to strike. */
+static int disk_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset, uint64_t length)
+{
+    int64_t n = read_parts(fs, file, offset, NULL, 0, length);
+    int rc = n < 0 ? (int)n : (uint64_t)n < length ? SPATE_ESHORT : 0;
+    io_sim_disk_note(fs, IO_SIM_DISK_READ, length, rc, 0);
+    return rc;
+}
+
+uint64_t io_sim_disk_peek(const struct io_file *file, uint64_t offset, uint8_t *bytes,
+                          uint64_t size)
+{
+    const struct io_sim_pages *pages = file->node ? &file->node->pages : NULL;
+    uint64_t there = pages && offset < pages->length ? pages->length - offset : 0;
+    there = there < size ? there : size;
+    if (there > 0) {
+        io_sim_pages_read(pages, offset, bytes, (size_t)there);
+    }
+    return there;
+}
+
 static const struct io_fs_driver disk_driver = {
     .open_path = disk_open_path,
     .open = disk_open,
@@ -495,6 +517,7 @@ static const struct io_fs_driver disk_driver = {
     .name_max = io_sim_disk_name_max,
     .lock = io_sim_disk_lock,
     .real_path = io_sim_disk_real_path,
+    .fetch = disk_fetch,
 };
 
 /* ---- the disk --------------------------------------------------------------------------------- */

@@ -124,4 +124,7 @@ static inline uint64_t io_sim_disk_pages(const struct io_sim_disk_state *disk)
     return disk->settings.capacity_bytes / IO_SIM_PAGE_BYTES;
 }
 
+/* What a file holds just now, for sending it: no call of the disk's. Returns how much is there. */
+uint64_t io_sim_disk_peek(const struct io_file *, uint64_t offset, uint8_t *bytes, uint64_t size);
+
 #endif

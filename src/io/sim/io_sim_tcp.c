@@ -383,6 +383,13 @@ int64_t io_sim_tcp_send(struct io_socket *s, const struct iovec *v, int count)
     return (int64_t)size;
 }
 
+uint64_t io_sim_tcp_room(struct io_socket *s)
+{
+    struct io_sim_conn *conn = s->conn;
+    bool open = conn->established && !conn->errors[s->side];
+    return open ? io_sim_stream_room(&conn->streams[s->side]) : 0;
+}
+
 bool io_sim_tcp_await(struct io_socket *s, enum io_ready ready)
 {
     struct io_sim_conn *conn = s->conn;

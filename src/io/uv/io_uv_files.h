@@ -6,5 +6,7 @@
 
 /* Stateless; any number may be used from any thread. */
 struct io_fs io_uv_files(void);
+/* For sending stretches of it. */
+int io_uv_file_fd(const struct io_file *);
 
 #endif

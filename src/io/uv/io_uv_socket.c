@@ -2,7 +2,9 @@
  * until it is delivered, so that closing finds it even when its result is already known. */
 #include "io/uv/io_uv_socket.h"
 
+#include "io/uv/io_uv_files.h"
 #include "io/uv/io_uv_net.h"
+#include "io/uv/io_uv_sigpipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -269,23 +272,101 @@ int io_uv_socket_accept(struct io_uv_sockets *sockets, struct io_socket *listene
     return io_uv_socket_create(sockets, fd, false, out);
 }
 
-static int64_t transfer(struct io_socket *s, const struct iovec *v, int count, bool sending)
+static int64_t transfer(struct io_socket *s, const struct iovec *v, int count, bool sending,
+                        int flags)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)v,
                              .msg_iovlen = (size_t)(count > IOV_MAX ? IOV_MAX : count)};
     ssize_t n;
     do {
-        n = sending ? sendmsg(s->fd, &message, MSG_NOSIGNAL) : recvmsg(s->fd, &message, 0);
+        n = sending ? sendmsg(s->fd, &message, MSG_NOSIGNAL | flags)
+                    : recvmsg(s->fd, &message, flags);
     } while (n < 0 && errno == EINTR);
     return n >= 0 ? n : io_uv_net_error(errno);
 }
 
 int64_t io_uv_socket_receive(struct io_socket *s, const struct iovec *v, int count)
 {
-    return transfer(s, v, count, false);
+    return transfer(s, v, count, false, 0);
 }
 
 int64_t io_uv_socket_send(struct io_socket *s, const struct iovec *v, int count)
 {
-    return transfer(s, v, count, true);
+    return transfer(s, v, count, true, 0);
+}
+
+/* ---- sending parts --------------------------------------------------------------------------- */
+
+/* The bytes before the next stretch of a file, as many as fit. */
+static int64_t send_bytes(struct io_socket *s, const struct io_part *parts, int count, int *taken)
+{
+    enum { BATCH = 64 };
+    struct iovec v[BATCH];
+    int n = 0;
+    while (n < count && n < BATCH && parts[n].bytes) {
+        v[n] =
+            (struct iovec){.iov_base = (void *)(uintptr_t)parts[n].bytes, .iov_len = parts[n].size};
+        n++;
+    }
+    *taken = n;
+    return transfer(s, v, n, true, n < count ? MSG_MORE : 0);
+}
+
+static int64_t send_stretch(struct io_socket *s, const struct io_part *part)
+{
+    off_t at = (off_t)part->offset;
+    ssize_t n;
+    do {
+        n = sendfile(s->fd, io_uv_file_fd(part->file), &at, part->size);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        return n;
+    }
+    return n == 0 ? SPATE_ESHORT : errno == EIO ? SPATE_EIO : io_uv_net_error(errno);
+}
+
+static int64_t send_all(struct io_socket *s, const struct io_part *parts, int count)
+{
+    int64_t total = 0;
+    for (int i = 0; i < count;) {
+        int taken = 1;
+        int64_t n = parts[i].bytes ? send_bytes(s, parts + i, count - i, &taken)
+                                   : send_stretch(s, &parts[i]);
+        if (n < 0) {
+            return total > 0 ? total : n; /* it will say so again */
+        }
+        total += n;
+        for (; taken > 0; taken--, i++) {
+            n -= (int64_t)parts[i].size;
+        }
+        if (n < 0) {
+            break; /* the socket is full, or the file has ended */
+        }
+    }
+    return total;
+}
+
+static void set_cork(struct io_socket *s, int on)
+{
+    setsockopt(s->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+int64_t io_uv_socket_send_parts(struct io_socket *s, const struct io_part *parts, int count)
+{
+    struct io_uv_sigpipe held;
+    bool files = false;
+    for (int i = 0; i < count && !files; i++) {
+        files = !parts[i].bytes;
+    }
+    if (!files) {
+        return send_all(s, parts, count);
+    }
+    /* sendfile has neither MSG_NOSIGNAL nor MSG_MORE: without the cork each stretch would leave in packets of its own,
+     * and wake the other side. */
+    io_uv_sigpipe_hold(&held);
+    set_cork(s, 1);
+    int64_t n = send_all(s, parts, count);
+    set_cork(s, 0);
+    io_uv_sigpipe_release(&held);
+    return n;
 }

@@ -236,6 +236,14 @@ static int fs_real_path(struct io_fs *fs, const char *path, char *out, size_t si
     return io_fs_real_path(files_of(fs)->real, path, out, size);
 }
 
+static int fs_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset, uint64_t length)
+{
+    struct disk_world *w = files_of(fs);
+    w->fetches++;
+    w->fetched_bytes += length;
+    return w->fail_read ? w->fail_read : io_fs_fetch(w->real, file, offset, length);
+}
+
 static const struct io_fs_driver fs_driver = {
     .open_path = fs_open_path,
     .open = fs_open,
@@ -254,6 +262,7 @@ static const struct io_fs_driver fs_driver = {
     .name_max = fs_name_max,
     .lock = fs_lock,
     .real_path = fs_real_path,
+    .fetch = fs_fetch,
 };
 
 /* ---- its life ---- */

@@ -29,8 +29,8 @@ struct disk_world {
     bool no_full_allocation;   /* SPATE_EUNSUPPORTED */
     uint64_t free_bytes;       /* what the file system says; UINT64_MAX: the truth */
     /* What was done. */
-    uint64_t written_bytes, read_bytes;
-    uint32_t writes, opens_for_writing, file_syncs, directory_syncs;
+    uint64_t written_bytes, read_bytes, fetched_bytes;
+    uint32_t fetches, writes, opens_for_writing, file_syncs, directory_syncs;
     uint32_t open_now, open_peak; /* files and directories */
 };
 
