@@ -63,7 +63,8 @@ static void play_partition(struct run *r)
     run_end(r);
 }
 
-/* Every other leecher stands behind a box of its own, and at some time the boxes forget all ports. */
+/* Every other leecher stands behind a box of its own, and at some time the boxes forget all ports;
+ * some have another address then. */
 static void play_nat(struct run *r)
 {
     enum { BOXES_MAX = 256 };
@@ -84,7 +85,9 @@ static void play_nat(struct run *r)
     }
     run_until(r, run_fault_at_ns(r, 1000, 6000));
     for (int i = 0; i < count; i++) {
-        io_sim_nat_rebind(boxes[i], NULL);
+        const uint8_t ip[4] = {10, 8, 0, (uint8_t)i};
+        struct addr other = addr_v4(ip, 0);
+        io_sim_nat_rebind(boxes[i], chance(r, 50) ? &other : NULL);
     }
     for (int i = 0; i < w->peer_count; i++) {
         w->peers[i].dark_ns = io_sim_now(w->sim);
@@ -194,7 +197,7 @@ const struct scenario scenarios_of_faults[] = {
     {"two_halves_of_the_network_find_each_other_again", "half the hosts cannot reach the others",
      "peers=8 pieces=48 fault_for=60000 look=100", play_partition},
     {"half_may_stand_behind_nat",
-     "boxes of all kinds, which forget their ports in the middle of it",
+     "boxes of all kinds, which forget their ports in the middle of it, some with a new address",
      "peers=10 pieces=48 within=4000 look=250", play_nat},
     {"the_clock_may_jump_a_year", "the wall clock of one host after the other jumps",
      "peers=6 pieces=48 fault_for=6000", play_clock},

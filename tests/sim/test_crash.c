@@ -1,6 +1,5 @@
 /* Whole sessions over a failing power: a download that is crashed before any of its disk calls, again and again,
- * goes on from what was durable and finishes. With a number as argument it plays so many crashes
- * (from another seed on, if that is given too), and says how long one takes. */
+ * goes on from what was durable and finishes. */
 #include "world.h"
 
 #include <setjmp.h>
@@ -365,20 +364,7 @@ static void a_crashed_run_is_the_same_run_again(void **state)
     assert_true(hash[0] == hash[1]);
 }
 
-static void play_many(uint64_t wanted, uint64_t seed)
-{
-    uint64_t calls = calls_of_a_run(), recoveries = 0;
-    clock_t took = 0, before = clock();
-    for (; recoveries < wanted; seed++) {
-        crash_often(seed, calls, &recoveries, &took);
-    }
-    printf(
-        "%llu crashes, none lost anything: %.2f ms each, %.2f ms with the download between them\n",
-        (unsigned long long)recoveries, (double)took / CLOCKS_PER_SEC * 1000.0 / (double)recoveries,
-        (double)(clock() - before) / CLOCKS_PER_SEC * 1000.0 / (double)recoveries);
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_crash_before_any_disk_call_costs_nothing_that_was_durable),
@@ -390,9 +376,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_host_that_comes_back_resets_the_connections_of_its_former_life),
         cmocka_unit_test(a_crashed_run_is_the_same_run_again),
     };
-    if (argc > 1) {
-        play_many(strtoull(argv[1], NULL, 10), argc > 2 ? strtoull(argv[2], NULL, 10) : 1000);
-        return 0;
-    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
