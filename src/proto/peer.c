@@ -134,8 +134,7 @@ bool peer_next(struct peer *p, struct peer_event *out)
         return false;
     }
     *out = p->events[p->events_first];
-    p->events_first = peer_ring_at(p->events_first, 1, p->events_capacity);
-    p->events_count--;
+    peer_ring_pop(&p->events_first, &p->events_count, p->events_capacity);
     return true;
 }
 
@@ -357,8 +356,7 @@ bool peer_forget(struct peer *p, struct peer_pending *out)
         return false;
     }
     *out = p->pending[p->pending_first];
-    p->pending_first = peer_ring_at(p->pending_first, 1, p->pending_capacity);
-    p->pending_count--;
+    peer_ring_pop(&p->pending_first, &p->pending_count, p->pending_capacity);
     return true;
 }
 
@@ -375,8 +373,7 @@ struct block peer_want_at(const struct peer *p, uint32_t i)
 static struct block pop_want(struct peer *p)
 {
     struct block block = p->wants[p->wants_first];
-    p->wants_first = peer_ring_at(p->wants_first, 1, p->wants_capacity);
-    p->wants_count--;
+    peer_ring_pop(&p->wants_first, &p->wants_count, p->wants_capacity);
     return block;
 }
 

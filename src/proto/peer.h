@@ -23,6 +23,7 @@ enum {
     PEER_SPECULATE_BLOCKS = PEER_SPECULATE_BYTES / BLOCK_BYTES,
     PEER_SPACE_MAX = 2 * PEER_SPECULATE_BLOCKS + 2, /* parts peer_space() may use */
     PEER_SCRATCH_BYTES = PEER_SPECULATE_BYTES + PEER_SPACE_MAX * WIRE_PIECE_HEADER_BYTES,
+    PEER_SEND_BLOCKS = 64,   /* that peer_send() yields at once */
     PEER_EVENTS_MAX = 16384, /* more than PEER_SCRATCH_BYTES of the shortest messages */
 };
 
@@ -31,6 +32,14 @@ struct peer_scratch {
     uint8_t landing[PEER_SCRATCH_BYTES];    /* bytes nobody predicted */
     uint8_t flat[2 * PEER_SCRATCH_BYTES];   /* a failed prediction, laid out straight */
     uint8_t sink[LIMIT_PEER_REQUEST_BYTES]; /* blocks nobody wants any more */
+    struct {
+        uint8_t *bytes;
+        size_t size;
+    } plan[PEER_SPACE_MAX]; /* what peer_space() last promised */
+    int plan_count;
+    uint8_t plan_heads[PEER_SPECULATE_BLOCKS + 1][WIRE_PIECE_HEADER_BYTES];
+    uint8_t send_heads[PEER_SEND_BLOCKS]
+                      [WIRE_PIECE_HEADER_BYTES]; /* what peer_send() last yielded */
 };
 
 enum peer_fault {
@@ -134,12 +143,6 @@ struct peer {
     struct peer_pending *pending; /* ring of requests of ours, oldest first */
     uint32_t pending_first, pending_count, pending_capacity;
 
-    struct {
-        uint8_t *bytes;
-        size_t size;
-    } plan[PEER_SPACE_MAX]; /* what peer_space() last promised */
-    int plan_count;
-    uint8_t plan_heads[PEER_SPECULATE_BLOCKS + 1][WIRE_PIECE_HEADER_BYTES];
     int right_guesses; /* in a row */
 
     uint8_t *control; /* control messages waiting to leave */
@@ -149,7 +152,6 @@ struct peer {
     struct block *serving; /* ring: blocks to be sent, in order */
     uint32_t serving_first, serving_count, serving_capacity;
     uint32_t serving_sent; /* bytes of header and data of the first that have left */
-    uint8_t serving_heads[64][WIRE_PIECE_HEADER_BYTES];
 
     struct peer_event *events; /* ring */
     uint32_t events_first, events_count, events_capacity;
@@ -175,8 +177,8 @@ int peer_introduce(struct peer *, const struct bitset *have, const struct ext_ha
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-/* Where the next bytes should land; valid until the next peer_received. v has PEER_SPACE_MAX
- * entries. */
+/* Where the next bytes should land; valid until the next call on a peer with this scratch. v has
+ * PEER_SPACE_MAX entries. */
 int peer_space(struct peer *, struct iovec *v);
 /* n bytes have landed there. 0, or SPATE_ENOMEM. */
 int peer_received(struct peer *, size_t n, int64_t now_ns);
@@ -234,7 +236,8 @@ static inline bool peer_has_output(const struct peer *p)
 {
     return p->control_size > 0 || p->serving_count > 0;
 }
-/* Parts of what must leave, at most max; those without bytes are the rest of a block. */
+/* Parts of what must leave, at most max; those without bytes are the rest of a block. Valid until the next
+ * call on a peer with this scratch. */
 int peer_send(struct peer *, struct part *out, int max);
 /* n bytes of them have left. */
 void peer_sent(struct peer *, size_t n, int64_t now_ns);

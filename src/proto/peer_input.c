@@ -18,9 +18,10 @@ enum {
 
 static void plan_add(struct peer *p, uint8_t *bytes, size_t size)
 {
-    p->plan[p->plan_count].bytes = bytes;
-    p->plan[p->plan_count].size = size;
-    p->plan_count++;
+    struct peer_scratch *scratch = p->scratch;
+    scratch->plan[scratch->plan_count].bytes = bytes;
+    scratch->plan[scratch->plan_count].size = size;
+    scratch->plan_count++;
 }
 
 /* Could the message that has begun be the answer to the oldest request? */
@@ -47,7 +48,7 @@ static void plan_answers(struct peer *p, size_t *planned)
             return;
         }
         sink_taken = sink_taken || !next->destination;
-        plan_add(p, p->plan_heads[i], WIRE_PIECE_HEADER_BYTES - head_done);
+        plan_add(p, p->scratch->plan_heads[i], WIRE_PIECE_HEADER_BYTES - head_done);
         plan_add(p, next->destination ? next->destination : p->scratch->sink, next->block.length);
         *planned += next->block.length;
         head_done = 0;
@@ -57,7 +58,7 @@ static void plan_answers(struct peer *p, size_t *planned)
 int peer_space(struct peer *p, struct iovec *v)
 {
     size_t planned = 0;
-    p->plan_count = 0;
+    p->scratch->plan_count = 0;
     if (p->reading == PEER_READ_HANDSHAKE && !p->fault) {
         plan_add(p, p->head + p->head_size, WIRE_HANDSHAKE_BYTES - p->head_size);
     } else {
@@ -76,10 +77,11 @@ int peer_space(struct peer *p, struct iovec *v)
             plan_add(p, p->scratch->landing, PEER_SPECULATE_BYTES - planned);
         }
     }
-    for (int i = 0; i < p->plan_count; i++) {
-        v[i] = (struct iovec){.iov_base = p->plan[i].bytes, .iov_len = p->plan[i].size};
+    for (int i = 0; i < p->scratch->plan_count; i++) {
+        v[i] = (struct iovec){.iov_base = p->scratch->plan[i].bytes,
+                              .iov_len = p->scratch->plan[i].size};
     }
-    return p->plan_count;
+    return p->scratch->plan_count;
 }
 
 /* ---- the stream of what landed --------------------------------------------------------------- */
@@ -97,8 +99,8 @@ static bool input_more(struct input *in)
 {
     while (in->size == 0 && in->beyond > 0) {
         in->segment++;
-        in->at = in->p->plan[in->segment].bytes;
-        in->size = in->p->plan[in->segment].size;
+        in->at = in->p->scratch->plan[in->segment].bytes;
+        in->size = in->p->scratch->plan[in->segment].size;
         if (in->size > in->beyond) {
             in->size = in->beyond;
         }
@@ -128,8 +130,9 @@ static bool input_would_lose(const struct input *in, const uint8_t *to, size_t s
     }
     size_t beyond = in->beyond;
     for (int i = in->segment + 1; beyond > 0; i++) {
-        size_t filled = in->p->plan[i].size < beyond ? in->p->plan[i].size : beyond;
-        if (ranges_meet(to, size, in->p->plan[i].bytes, filled)) {
+        size_t filled =
+            in->p->scratch->plan[i].size < beyond ? in->p->scratch->plan[i].size : beyond;
+        if (ranges_meet(to, size, in->p->scratch->plan[i].bytes, filled)) {
             return true;
         }
         beyond -= filled;
@@ -225,8 +228,7 @@ static bool take_pending(struct peer *p, struct block block, struct peer_pending
             p->pending[peer_ring_at(p->pending_first, i, p->pending_capacity)] =
                 p->pending[peer_ring_at(p->pending_first, i - 1, p->pending_capacity)];
         }
-        p->pending_first = peer_ring_at(p->pending_first, 1, p->pending_capacity);
-        p->pending_count--;
+        peer_ring_pop(&p->pending_first, &p->pending_count, p->pending_capacity);
         return true;
     }
     return false;

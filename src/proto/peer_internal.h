@@ -21,5 +21,10 @@ static inline uint32_t peer_ring_at(uint32_t first, uint32_t i, uint32_t capacit
 {
     return (first + i) & (capacity - 1);
 }
+/* Drops the first item. An empty ring begins at its beginning again, where its memory is warm. */
+static inline void peer_ring_pop(uint32_t *first, uint32_t *count, uint32_t capacity)
+{
+    *first = --*count > 0 ? peer_ring_at(*first, 1, capacity) : 0;
+}
 
 #endif

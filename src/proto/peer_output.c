@@ -14,7 +14,7 @@ struct block peer_serving_at(const struct peer *p, uint32_t i)
 static int add_block(struct peer *p, struct part *out, uint32_t i, uint32_t skip)
 {
     struct block block = peer_serving_at(p, i);
-    uint8_t *head = p->serving_heads[i];
+    uint8_t *head = p->scratch->send_heads[i];
     int count = 0;
     if (skip < WIRE_PIECE_HEADER_BYTES) {
         wire_write_piece_header(head, block);
@@ -40,8 +40,7 @@ int peer_send(struct peer *p, struct part *out, int max)
         out[count++] =
             (struct part){.bytes = p->control + p->control_first, .size = p->control_size};
     }
-    uint32_t heads = sizeof p->serving_heads / sizeof *p->serving_heads;
-    for (; i < p->serving_count && i < heads && count + 2 <= max; i++) {
+    for (; i < p->serving_count && i < PEER_SEND_BLOCKS && count + 2 <= max; i++) {
         count += add_block(p, out + count, i, 0);
     }
     return count;
@@ -57,8 +56,7 @@ static size_t advance_block(struct peer *p, size_t n)
         return n;
     }
     p->serving_sent = 0;
-    p->serving_first = peer_ring_at(p->serving_first, 1, p->serving_capacity);
-    p->serving_count--;
+    peer_ring_pop(&p->serving_first, &p->serving_count, p->serving_capacity);
     return left;
 }
 
