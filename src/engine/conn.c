@@ -297,6 +297,9 @@ static bool send_once(struct conn *c)
     struct part parts[CONN_PARTS_MAX];
     struct io_part out[CONN_PARTS_MAX];
     int64_t now_ns = io_now(env->io);
+    if (peer_serving(&c->peer) > 0 && c->owner->on_sending) {
+        c->owner->on_sending(c);
+    }
     int count = peer_send(&c->peer, parts, CONN_PARTS_MAX);
     size_t total = parts_bytes(parts, count);
     uint64_t allowed;

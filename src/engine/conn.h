@@ -16,6 +16,8 @@ struct conn_owner {
     void (*on_event)(struct conn *, const struct peer_event *);
     /* The events of one receive have been handled. */
     void (*on_drained)(struct conn *);
+    /* Blocks are about to leave: what else there is to say may go with them. May be NULL. */
+    void (*on_sending)(struct conn *);
     /* Block data has left. May be NULL. */
     void (*on_uploaded)(struct conn *, uint64_t bytes, int64_t now_ns);
     /* A file could not be read for the peer. */

@@ -7,6 +7,7 @@
 #include "base/plant.h"
 #include "base/text.h"
 #include "engine/swarm_policy.h"
+#include "engine/swarm_tell.h"
 
 #include <stdlib.h>
 
@@ -14,13 +15,6 @@
 #define SWARM_LAST_BAN_NS                                                                          \
     (60 * INT64_C(1000000000)) /* the last source is slowed down, not lost   \
                                                       */
-
-/* HAVE leaves at once, but not more often than this: where many pieces come in a second, a packet to
- * every peer for each of them would be most of what is sent and received. Sooner of a piece that next to
- * nobody has. */
-#define SWARM_TELL_INTERVAL_NS      INT64_C(200000000)
-#define SWARM_TELL_RARE_INTERVAL_NS INT64_C(50000000)
-enum { SWARM_TELL_RARE = 2 };
 
 /* Becoming a seed and ceasing to be one takes a look at every piece: who does it again and again is counted as one
  * that has each piece by itself. */
@@ -108,42 +102,6 @@ static void on_dont_have(struct swarm_peer *sp, uint32_t piece)
 
 /* ---- what we have ---------------------------------------------------------------------------- */
 
-/* HAVE of what is fresh to everybody who lacks it. */
-static void tell_all(struct swarm *s)
-{
-    const struct bitset *have = &s->settings.pieces->have;
-    list_for_each (node, &s->peers) {
-        struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
-        uint32_t count = s->fresh_count - (PLANT(LOSE_HAVE) && s->fresh_count > 1);
-        for (uint32_t i = 0; sp->identified && i < count; i++) {
-            if (!bitset_get(&sp->told, s->fresh[i]) && bitset_get(have, s->fresh[i])) {
-                peer_have(&sp->conn->peer, s->fresh[i]);
-                conn_touch(sp->conn);
-            }
-        }
-    }
-    s->fresh_count = 0;
-    s->told_ns = swarm_now(s);
-}
-
-static void on_tell_timer(struct timer *timer, int64_t now_ns)
-{
-    (void)now_ns;
-    tell_all(list_entry(timer, struct swarm, tell_timer));
-}
-
-static void tell_soon(struct swarm *s, uint32_t piece)
-{
-    bool rare = picker_availability(&s->picker, piece) <= SWARM_TELL_RARE;
-    int64_t next_ns = s->told_ns + (rare ? SWARM_TELL_RARE_INTERVAL_NS : SWARM_TELL_INTERVAL_NS);
-    s->fresh[s->fresh_count++] = piece;
-    if (swarm_now(s) >= next_ns || s->fresh_count == SWARM_FRESH_MAX) {
-        tell_all(s);
-    } else if (!s->tell_timer.armed || next_ns < s->tell_timer.at_ns) {
-        timer_set(&s->settings.env->timers, &s->tell_timer, next_ns);
-    }
-}
-
 static bool is_redundant(const struct swarm_peer *sp)
 {
     return sp->swarm->seeding && sp->identified &&
@@ -158,7 +116,7 @@ static void set_seeding(struct swarm *s, bool seeding)
         return;
     }
     s->seeding = seeding;
-    tell_all(s);
+    swarm_tell_all(s);
     peerbook_set_seeding(&s->peerbook, seeding, swarm_now(s));
     if (!seeding) {
         swarm_dial_soon(s); /* seeds are of use again */
@@ -189,12 +147,13 @@ void swarm_have_piece(struct swarm *s, uint32_t piece)
         if (!sp->identified) {
             continue;
         }
-        if (bitset_get(&sp->told, piece) && was_missing && --sp->interesting == 0) {
-            peer_interest(&sp->conn->peer, false);
+        if (bitset_get(&sp->told, piece) && was_missing && --sp->interesting == 0 &&
+            !sp->conn->peer.chokes_us) { /* its slot is for others now */
+            swarm_say(sp);
             conn_touch(sp->conn);
         }
     }
-    tell_soon(s, piece);
+    swarm_tell_soon(s, piece);
     s->owner.on_written(s->owner.user, piece);
     if (pieces_complete(pieces)) {
         set_seeding(s, true);
@@ -361,8 +320,8 @@ static void on_identified(struct swarm_peer *sp)
         conn_close(sp->conn, SPATE_EEXIST);
         return;
     }
-    tell_all(s); /* what this one learns at once, with the bitfield */
     sp->identified = true;
+    sp->heard = s->news_count; /* with the bitfield */
     sp->connected_ns = swarm_now(s);
     strangers_on_proven(&s->settings.env->strangers, &sp->conn->address);
     s->dialling -= !sp->conn->peer.incoming;
@@ -558,6 +517,11 @@ static void on_drained(struct conn *c)
     }
 }
 
+static void on_sending(struct conn *c)
+{
+    swarm_say(swarm_peer_of(c));
+}
+
 static void on_uploaded(struct conn *c, uint64_t bytes, int64_t now_ns)
 {
     struct swarm *s = swarm_peer_of(c)->swarm;
@@ -588,6 +552,7 @@ static void on_read_failed(struct conn *c, uint32_t piece, int error, uint32_t f
 static const struct conn_owner swarm_conn_owner = {
     .on_event = on_event,
     .on_drained = on_drained,
+    .on_sending = on_sending,
     .on_uploaded = on_uploaded,
     .on_read_failed = on_read_failed,
     .on_closed = on_closed,
@@ -664,7 +629,7 @@ int swarm_create(const struct swarm_settings *settings, struct swarm_owner owner
     parole_init(&s->parole);
     peerbook_init(&s->peerbook, &env->strangers, chacha_u64(&env->random));
     turn_work_init(&s->refill, on_refill);
-    s->tell_timer.fire = on_tell_timer;
+    swarm_tell_init(s);
     swarm_policy_init(s);
     swarm_on_pieces_changed(s);
     *out = s;

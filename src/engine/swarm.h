@@ -49,7 +49,10 @@ struct swarm_ghost { /* somebody who has left: who was behind a key */
     uint64_t key;
     struct addr address;
 };
-enum { SWARM_GHOSTS = 256, SWARM_FRESH_MAX = 64 };
+enum { SWARM_GHOSTS = 256, SWARM_NEWS_MAX = 256 };
+
+/* Who hears of news: those that may download and ask for nothing; those too that ask, or might once they know; all. */
+enum swarm_ears { SWARM_IDLE, SWARM_MOST, SWARM_ALL, SWARM_EARS };
 
 struct swarm {
     struct swarm_settings settings;
@@ -69,9 +72,11 @@ struct swarm {
     uint32_t banned;
     struct turn_work refill, rechoke;
     struct timer dial_timer, choke_timer, rechoke_timer, tell_timer;
-    int64_t told_ns;                 /* when HAVE last left for everybody */
-    uint32_t fresh[SWARM_FRESH_MAX]; /* pieces nobody has been told of */
-    uint32_t fresh_count;
+    uint32_t news[SWARM_NEWS_MAX];   /* ring: the pieces that were written last */
+    uint64_t news_count;             /* since the beginning */
+    uint64_t told_count[SWARM_EARS]; /* of these, that they have heard of */
+    int64_t told_ns[SWARM_EARS];     /* when they last did */
+    bool rare_news;                  /* of a piece that next to nobody has */
     struct swarm_totals totals;
     struct rate down_rate, up_rate;
     uint64_t turnover_bytes; /* downloaded when places were last looked at */

@@ -1,7 +1,7 @@
 /* Asking for blocks and taking them: the middle of the anatomy of a block. A slot (the place of a
  * block in its frame) is lent to one connection; an endgame copy arrives in a scratch block, and is
  * copied into the slot only when it wins. */
-#include "engine/swarm_peer.h"
+#include "engine/swarm_tell.h"
 
 #include "base/limits.h"
 #include "base/plant.h"
@@ -127,7 +127,9 @@ void swarm_peer_fill(struct swarm_peer *sp)
         become_hungry(sp); /* its turn comes there, after those that deliver */
         return;
     }
-    peer_interest(&sp->conn->peer, sp->interesting > 0);
+    if (sp->interesting > 0 || !p->chokes_us) {
+        peer_interest(&sp->conn->peer, sp->interesting > 0);
+    }
     bool may_ask = sp->interesting > 0 && (!p->chokes_us || sp->allowed_fast_count > 0);
     if (may_ask) {
         ask_for_more(sp);
@@ -135,6 +137,7 @@ void swarm_peer_fill(struct swarm_peer *sp)
         list_remove(&sp->hungry);
     }
     if (peer_has_output(p) || p->fault) {
+        swarm_say(sp);
         conn_touch(sp->conn);
     }
     if (may_ask || sp->requester.outstanding > 0) {

@@ -18,6 +18,7 @@ struct swarm_peer {
     struct conn *conn;
     struct requester requester;
     struct bitset told; /* what the picker was told that it has */
+    uint64_t heard;     /* how many of swarm.news it was told of */
     bool is_seed;       /* told is full, and the picker counts it as a seed */
     uint32_t unseeded;  /* times it was a seed and lost a piece */
     bool identified;    /* handshakes are done */

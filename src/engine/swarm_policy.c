@@ -4,7 +4,7 @@
 
 #include "base/plant.h"
 #include "base/text.h"
-#include "engine/swarm_peer.h"
+#include "engine/swarm_tell.h"
 
 #include <stdlib.h>
 
@@ -62,6 +62,7 @@ static void carry_out(struct swarm_peer *sp, const struct choker_peer *decision,
         return;
     }
     if (decision->unchoked) {
+        swarm_say(sp); /* it has to know what it may ask for */
         sp->unchoked_ns = now_ns;
         sp->uploaded_at_unchoke = sp->conn->up.total_bytes;
     } else {
