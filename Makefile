@@ -56,7 +56,7 @@ sim-prove:
 bench:
 	@sh scripts/setup.sh bench
 	@sh scripts/build.sh build-bench -Dbench=true
-	@python3 bench/bench.py build-bench $(if $(QUICK),--quick)
+	@python3 bench/bench.py build-bench $(if $(QUICK),--quick,--docs)
 
 install:
 	@sh scripts/setup.sh build

@@ -10,13 +10,16 @@ measured and every byte was right, with 1 otherwise."""
 import argparse
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 QUICK_MIB, QUICK_ROUNDS = 256, 2
+QUICK_TWICE = ("download", "seed")  # the other rows have one round then
 FULL_MIB, FULL_ROUNDS = 1024, 5
 
 
@@ -48,7 +51,14 @@ import nets  # noqa: E402
 import report  # noqa: E402
 import rows  # noqa: E402
 from contestants import CONTESTANTS, installed  # noqa: E402
-from work import Work, make_payload  # noqa: E402
+from work import IdleWork, Work, make_payload  # noqa: E402
+
+
+def command():
+    """What repeats this run."""
+    if options.rows or options.who or options.rounds or options.mib:
+        return " ".join(["python3 bench/bench.py build-bench", *sys.argv[2:]])
+    return "make bench QUICK=1" if options.quick else "make bench"
 
 
 class Bench:
@@ -56,10 +66,11 @@ class Bench:
 
     def __init__(self):
         self.quick, self.verbose = options.quick, options.verbose
+        self.commit, self.command = report.commit(), command()
         self.mib = options.mib or (QUICK_MIB if options.quick else FULL_MIB)
         self.rounds = options.rounds or (QUICK_ROUNDS if options.quick else FULL_ROUNDS)
         self.rows = [row for row in rows.ROWS if not options.rows or row.name in options.rows.split(",")]
-        self.results, self.failures, self.works = {}, [], {}
+        self.results, self.failures, self.works, self.cold = {}, [], {}, None
         self.absent = {name: why for name in CONTESTANTS if (why := installed(name))}
         self.nets = {"lo": nets.loopback(), "veth": nets.veth()}
         self.trackers = {name: nets.Tracker(net.client) for name, net in self.nets.items()}
@@ -71,15 +82,29 @@ class Bench:
             self.works[key] = Work(self.payload, self.trackers[row.net].url, row.net, row.torrents)
         return self.works[key]
 
+    def cold_work(self, row):
+        """A copy on the disk of the build directory; the counterpart compares with what is on the tmpfs."""
+        if "cold" not in self.works:
+            self.cold = tempfile.TemporaryDirectory(prefix="bench-cold-", dir=BUILD)
+            copy = shutil.copy(self.payload, self.cold.name)
+            self.works["cold"] = Work(copy, self.trackers[row.net].url, "cold")
+            self.works["cold"].payload = self.payload
+        return self.works["cold"]
+
+    def idle_work(self, count):
+        if "idle" not in self.works:
+            self.works["idle"] = IdleWork(count)
+        return self.works["idle"]
+
     def who(self, row):
-        wanted = options.who.split(",") if options.who else row.who
+        wanted = options.who.split(",") if options.who else row.quick if self.quick else row.who
         return [name for name in row.who if name in wanted and name not in self.absent]
 
     def round(self, number):
         for row in self.rows:
-            if row.rounds and number > row.rounds:
-                continue
             for name in self.who(row):
+                if self.quick and number > 1 and (row.name not in QUICK_TWICE or name == "Transmission"):
+                    continue
                 began = time.monotonic()
                 try:
                     figures = rows.measure(self, row, name)
@@ -92,6 +117,8 @@ class Bench:
                                                          time.monotonic() - began), flush=True)
 
     def close(self):
+        if self.cold:
+            self.cold.cleanup()
         for net in self.nets.values():
             net.close()
 

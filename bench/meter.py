@@ -73,6 +73,15 @@ def io_of(pid):
         return int(dict(line.split(": ") for line in file.read().splitlines())["read_bytes"])
 
 
+def switches_of(pid):
+    """How often the threads of a process went to sleep so far."""
+    count = 0
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/status" % (pid, task), encoding="ascii", errors="replace") as file:
+            count += sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt_switches"))
+    return count
+
+
 class Meter:
     """Measures a process from its construction to stop() or wait()."""
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import chart
 import rows
 from contestants import CONTESTANTS
 
@@ -21,6 +22,12 @@ def brief(row, figures):
         text.append("%6.2f s/GiB" % figures["cpu"])
     if "rate" in figures:
         text.append("%6.0f MiB/s" % figures["rate"])
+    if "first_piece_ms" in figures:
+        text.append("%6.0f ms" % figures["first_piece_ms"])
+    if "read_per_sent" in figures:
+        text.append("%.3f bytes read per byte sent" % figures["read_per_sent"])
+    if "wakeups" in figures:
+        text.append("%.2f wake-ups/s, %.1f ms of CPU a minute" % (figures["wakeups"], figures["cpu_ms_per_minute"]))
     return " ".join(text)
 
 
@@ -61,8 +68,12 @@ def processor():
     return names[0] if names else platform.machine()
 
 
-def make(bench, seconds):
+def commit():
     dirty = git("status", "--porcelain", "--untracked-files=no")
+    return git("rev-parse", "--short=12", "HEAD") + (" with changes" if dirty else "")
+
+
+def make(bench, seconds):
     found = [summarise(row, bench.results[row.name]) for row in bench.rows if row.name in bench.results]
     by_name = {row["name"]: row for row in found}
     for row in found:
@@ -71,8 +82,7 @@ def make(bench, seconds):
             if base:
                 entry["to_base"] = entry["cpu"] / base["cpu"]
     named = {name for row in found for name in row["entries"]}
-    return {"commit": git("rev-parse", "--short=12", "HEAD") + (" with changes" if dirty else ""),
-            "date": time.strftime("%Y-%m-%d"), "command": "make bench" + (" QUICK=1" if bench.quick else ""),
+    return {"commit": bench.commit, "date": time.strftime("%Y-%m-%d"), "command": bench.command,
             "rounds": bench.rounds, "mib": bench.mib, "seconds": round(seconds),
             "machine": "%d x %s, Linux %s" % (os.cpu_count(), processor(), platform.release()),
             "congestion_control": "cubic", "settings": {name: make().settings for name, make in CONTESTANTS.items()
@@ -105,7 +115,36 @@ def cpu_lines(row):
     return lines
 
 
-LINES = {"download": cpu_lines, "seed": cpu_lines}
+def plain_lines(row, *wanted):
+    """wanted: heading, key, form and scale of each column."""
+    lines = [["", *(column[0] for column in wanted)]]
+    for name, entry in row["entries"].items():
+        lines.append([name, *(cell(entry, *column[1:]) for column in wanted)])
+    return lines
+
+
+def first_lines(row):
+    return plain_lines(row, ("ms to the first piece", "first_piece_ms", "%.0f"),
+                       ("ms to the first request", "first_request_ms", "%.0f"))
+
+
+def cold_lines(row):
+    return plain_lines(row, ("bytes read per byte sent", "read_per_sent", "%.3f"), ("CPU s/GiB", "cpu", "%.2f"),
+                       ("MiB/s", "rate", "%.0f"), ("RssAnon MiB", "anon_bytes", "%.1f", MIB))
+
+
+def idle_lines(row):
+    return plain_lines(row, ("wake-ups/s", "wakeups", "%.2f"), ("CPU ms a minute", "cpu_ms_per_minute", "%.1f"),
+                       ("seconds until all seed", "ready_s", "%.1f"), ("RssAnon MiB", "anon_bytes", "%.1f", MIB))
+
+
+LINES = {"download": cpu_lines, "seed": cpu_lines, "first": first_lines, "cold": cold_lines, "idle": idle_lines}
+
+
+def filled(lines):
+    """Without the columns that say nothing."""
+    keep = [i for i in range(len(lines[0])) if i == 0 or any(line[i] != "-" for line in lines[1:])]
+    return [[line[i] for i in keep] for line in lines]
 
 
 def columns(lines):
@@ -121,9 +160,13 @@ def show(record):
         record["congestion_control"], record["seconds"]))
     for row in record["rows"]:
         print("%s (%s)" % (row["title"], row["name"]))
-        for line in columns(LINES[row["kind"]](row)):
+        for line in columns(filled(LINES[row["kind"]](row))):
             print("    " + line)
         print()
+    print("Aims")
+    for line in columns([["", "measured", "aim", ""], *aims(record)]):
+        print("    " + line)
+    print()
     for name, text in record["settings"].items():
         print("%-18s %s" % (name, text))
     for failure in record["failures"]:
@@ -135,3 +178,104 @@ def save(record, path):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(record, file, indent=1)
         file.write("\n")
+
+
+# ---- the page -------------------------------------------------------------------------------------
+
+PAGE, CHART = os.path.join(ROOT, "docs", "performance.md"), os.path.join(ROOT, "docs", "performance.svg")
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+def markdown_table(lines):
+    yield "| " + " | ".join(lines[0]) + " |"
+    yield "|---" + "|---:" * (len(lines[0]) - 1) + "|"
+    for line in lines[1:]:
+        strong = "**" if line[0] == "spate" else ""
+        yield "| " + " | ".join(strong + text + strong if text else text for text in line) + " |"
+
+
+def markdown(record):
+    yield "`%s` at commit `%s`, %s; %s; %d MiB of payload, medians of %d rounds; TCP congestion control %s." % (
+        record["command"], record["commit"], record["date"], record["machine"], record["mib"], record["rounds"],
+        record["congestion_control"])
+    yield ""
+    yield "### Aims"
+    yield ""
+    yield from markdown_table([["", "measured", "aim", ""], *aims(record)])
+    for row in record["rows"]:
+        yield ""
+        yield "### " + row["title"]
+        yield ""
+        yield from markdown_table(filled(LINES[row["kind"]](row)))
+    yield ""
+    yield "### Settings"
+    yield ""
+    yield from markdown_table([["", "set as"], *([name, text] for name, text in record["settings"].items())])
+    for failure in record["failures"]:
+        yield ""
+        yield "Not measured: %(row)s, %(who)s, round %(round)d: %(why)s." % failure
+
+
+def publish(record):
+    """Puts the record between the marks of the page, and draws the chart."""
+    with open(PAGE, encoding="utf-8") as file:
+        page = file.read()
+    before, _, rest = page.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        sys.exit("%s has no marks for the figures" % PAGE)
+    with open(PAGE, "w", encoding="utf-8") as file:
+        file.write("%s%s\n\n%s\n\n%s%s" % (before, BEGIN, "\n".join(markdown(record)), END, after))
+    with open(CHART, "w", encoding="utf-8") as file:
+        file.write(chart.draw(record))
+    print("page: %s, chart: %s" % (PAGE, CHART))
+
+
+# ---- aims -----------------------------------------------------------------------------------------
+
+
+def figure(record, row, key, who="spate"):
+    for found in record["rows"]:
+        if found["name"] == row:
+            return found["entries"].get(who, {}).get(key)
+    return None
+
+
+def best_other(record, row, key, best):
+    values = [figure(record, row, key, who) for who in rows.OTHERS]
+    return best([value for value in values if value], default=None)
+
+
+def over(one, other):
+    return one / other if one and other else None
+
+
+def aims(record):
+    """Lines of: what, measured, aim, whether it is met."""
+    def of(row, key):
+        return figure(record, row, key)
+    anon = of("download", "anon_bytes")
+    wanted = [
+        ("CPU of a download, to the floor", of("download", "to_floor"), "<=", 1.2),
+        ("CPU of a download, to the best other", of("download", "to_best_other"), "<=", 0.8),
+        ("CPU of seeding, to the floor", of("seed", "to_floor"), "<=", 1.2),
+        ("CPU of seeding, to the best other", of("seed", "to_best_other"), "<=", 0.4),
+        ("rate of a download, to the floor's", over(of("download", "rate"), figure(record, "download", "rate", "floor")),
+         ">=", 0.8),
+        ("rate of a download, to the fastest other's",
+         over(of("download", "rate"), best_other(record, "download", "rate", max)), ">=", 1.5),
+        ("first verified piece, to the best other",
+         over(of("first-piece", "first_piece_ms"), best_other(record, "first-piece", "first_piece_ms", min)), "<=", 1.0),
+        ("peak RssAnon of a download, MiB", anon and anon / MIB, "<=", 48),
+        ("a HAVE before every block, to without", of("download-have", "to_base"), "<=", 1.1),
+        ("download from 200 peers, to one", of("download-200", "to_base"), "<=", 1.3),
+        ("seeding to 200 peers, to one", of("seed-200", "to_base"), "<=", 1.3),
+        ("download of 500 torrents, to one", of("download-500x4", "to_base"), "<=", 1.3),
+        ("seeding of 500 torrents, to one", of("seed-500x4", "to_base"), "<=", 1.3),
+        ("cold disk, bytes read per byte sent", of("cold-50", "read_per_sent"), "<=", 1.1),
+        ("10,000 idle torrents, wake-ups a second", of("idle-10000", "wakeups"), "<=", 1.0),
+    ]
+    for what, value, how, aim in wanted:
+        if value is not None:
+            met = value <= aim if how == "<=" else value >= aim
+            yield [what, "%.2f" % value, "%s %g" % (how, aim), "met" if met else "not met"]

@@ -13,11 +13,18 @@ import lab
 from clients import Libtorrent
 from contestants import CONTESTANTS, Floor, program
 from lab import check, end, fresh, path, spawn
-from meter import Meter
+from meter import Meter, io_of, switches_of
 
 POLL_S = 1  # between two questions to a client of other people
-PATIENCE_S = 15  # for one measurement
+PATIENCE_S = 120  # for one measurement
+IDLE_TORRENTS = 10000
+IDLE_S, IDLE_QUICK_S = 60, 10
 OTHERS = ("libtorrent", "libtorrent tuned", "Transmission", "aria2", "rTorrent")
+
+
+PARTS = ("receive only", "hash only", "write only", "write allocated only")
+FLOORS = ("floor, sendfile", "floor, mapped", "floor, pread")
+FAST = ("libtorrent", "libtorrent tuned", "aria2", "rTorrent")  # Transmission takes longer than all of these
 
 
 @dataclasses.dataclass
@@ -26,32 +33,39 @@ class Row:
     title: str
     kind: str  # a key of KINDS
     who: tuple
+    quick: tuple = ("floor", *FLOORS, "spate", "libtorrent")  # who of them takes part with QUICK=1, in one round
     net: str = "lo"
     connections: int = 1  # a torrent
     torrents: int = 1
     have: bool = False  # the sender puts a HAVE before every block
     counterpart: str = "bench"  # or libtorrent
     base: str = ""  # the row whose figure of the same contestant this one is compared with
-    rounds: int = 0  # at most so many, 0: as all
 
-
-PARTS = ("receive only", "receive and hash", "receive and write")
-FLOORS = ("floor, sendfile", "floor, mapped", "floor, pread")
 
 ROWS = [
-    Row("download", "Download from one peer", "download", ("floor", "spate", *OTHERS, *PARTS)),
-    Row("seed", "Seed to one peer", "seed", (*FLOORS, "spate", *OTHERS)),
-    Row("download-veth", "Download from one peer, MTU 1500", "download", ("floor", "spate", *OTHERS), net="veth"),
-    Row("seed-veth", "Seed to one peer, MTU 1500", "seed",
-        (*FLOORS, "spate", "libtorrent", "libtorrent tuned", "rTorrent"), net="veth"),
-    Row("download-have", "Download, a HAVE before every block", "download", ("floor", "spate", "libtorrent"), have=True,
+    Row("download", "Download from one peer", "download", ("floor", "spate", *OTHERS, *PARTS),
+        quick=("floor", "spate", *OTHERS, *PARTS)),
+    Row("seed", "Seed to one peer", "seed", (*FLOORS, "spate", *OTHERS), quick=(*FLOORS, "spate", *FAST)),
+    Row("first-piece", "From the start to the first verified piece", "first", ("spate", *OTHERS),
+        quick=("spate", "libtorrent", "aria2", "rTorrent")),
+    Row("download-veth", "Download from one peer, MTU 1500", "download", ("floor", "spate", *FAST), net="veth"),
+    Row("seed-veth", "Seed to one peer, MTU 1500", "seed", (*FLOORS, "spate", *FAST), net="veth"),
+    Row("download-have", "Download, a HAVE before every block", "download", ("floor", "spate", *FAST), have=True,
         base="download"),
-    Row("download-from-libtorrent", "Download from libtorrent", "download", ("spate", *OTHERS),
+    Row("download-200", "Download from 200 peers", "download", ("spate", *FAST), connections=200, base="download"),
+    Row("seed-200", "Seed to 200 peers", "seed", ("spate", *FAST), connections=200, base="seed"),
+    Row("download-500x4", "Download 500 torrents, 4 peers each", "download", ("spate", "libtorrent"), torrents=500,
+        connections=4, base="download"),
+    # libtorrent takes minutes to go round 500 torrents with its unchoke slots.
+    Row("seed-500x4", "Seed 500 torrents, 4 peers each", "seed", ("spate",), torrents=500, connections=4, base="seed"),
+    Row("download-from-libtorrent", "Download from libtorrent", "download", ("spate", *FAST),
         counterpart="libtorrent"),
-    Row("seed-to-libtorrent", "Seed to libtorrent", "seed", ("spate", *OTHERS), counterpart="libtorrent"),
+    Row("seed-to-libtorrent", "Seed to libtorrent", "seed", ("spate", *FAST), counterpart="libtorrent"),
+    Row("cold-50", "Seed from a cold disk to 50 peers", "cold", ("spate", *FAST), connections=50),
+    Row("idle-10000", "10,000 torrents that wait", "idle", ("spate",)),
 ]
 
-ports = iter(range(10000, 60000, 2))
+ports = iter(range(10000, 60000, 2))  # of the client; its counterpart has the next one
 
 
 # ---- counterparts ---------------------------------------------------------------------------------
@@ -85,8 +99,8 @@ def libtorrent_at(net, port):
 # ---- kinds ----------------------------------------------------------------------------------------
 
 
-def per_gib(figures, work):
-    gib = work.length / (1 << 30)
+def per_gib(figures, payload_bytes):
+    gib = payload_bytes / (1 << 30)
     for name in ("cpu", "user", "system", "machine"):
         figures[name] = figures.pop(name + "_s") / gib
     return figures
@@ -101,9 +115,9 @@ def await_done(contestant, counterpart, patience=PATIENCE_S):
         time.sleep(POLL_S)
 
 
-def rate_of(said, work):
+def rate_of(said):
     seconds = (said["last_block_ns"] - said["first_request_ns"]) / 1e9
-    return {"seconds": seconds, "rate": work.length / (1 << 20) / seconds}
+    return {"seconds": seconds, "rate": said["payload_bytes"] / (1 << 20) / seconds}
 
 
 def measure_download(bench, row, contestant, port):
@@ -129,20 +143,19 @@ def measure_download(bench, row, contestant, port):
         figures = meter.stop()
     if row.counterpart == "bench":
         said = counterpart.figures()
-        figures.update(rate_of(said, work))
-        figures["sent_twice"] = said["payload_bytes"] / work.length - 1
-        figures["peers"] = said["peers"]
+        if said["payload_bytes"]:
+            figures.update(rate_of(said))
+            figures.update(sent_twice=said["payload_bytes"] / work.length - 1, peers=said["peers"])
     contestant.close()
     if contestant.writes:
         work.compare_and_remove(out)
-    return per_gib(figures, work)
+    return per_gib(figures, work.length)
 
 
-def receive_all(bench, row, work, port):
+def receive_all(bench, row, work, port, *more):
     """The fixed downloader, to its end; it compares every byte."""
     net = bench.nets[row.net]
-    more = ["--connections", row.connections, "--from", net.there()] if row.connections > 1 else []
-    more += ["--window", max(16, 250 // row.connections)]
+    more = ["--connections", row.connections, "--from", net.there(), "--window", max(16, 450 // row.connections), *more]
     process = spawn("receiver", *net.command(program("receiver")), "--torrents", work.list, "--payload", work.payload,
                     "--address", net.client, "--port", port, "--patience", PATIENCE_S, *more, stdout=subprocess.PIPE)
     text = process.communicate(timeout=PATIENCE_S + 20)[0]
@@ -174,18 +187,88 @@ def measure_seed(bench, row, contestant, port):
     meter = Meter(contestant.process.pid)
     if row.counterpart == "libtorrent":
         receive_by_libtorrent(bench, row, work, port)
-        figures = meter.stop()
+        figures, payload_bytes = meter.stop(), work.length
     else:
-        said = receive_all(bench, row, work, port)
+        said = receive_all(bench, row, work, port, "--part", contestant.part)
         # A floor ends with its peer.
         figures = meter.wait(contestant.process, PATIENCE_S) if isinstance(contestant, Floor) else meter.stop()
-        figures.update(rate_of(said, work))
+        figures.update(rate_of(said))
         figures["chokes"] = said["chokes"]
+        payload_bytes = said["payload_bytes"]
     contestant.close()
-    return per_gib(figures, work)
+    return per_gib(figures, payload_bytes)
 
 
-KINDS = {"download": measure_download, "seed": measure_seed}
+def measure_first(bench, row, contestant, port):
+    """A second peer, which has nothing, notes when it is told of a piece. rTorrent, which tells it late, is asked."""
+    net, work, out = bench.nets[row.net], bench.work(row), fresh("out")
+    sender = Sender(bench, row, work, port + 1, witness=port + 201)
+    bench.trackers[row.net].names([(net.there(1), port + 1), (net.there(2), port + 201)])
+    contestant.open(net, row, port)
+    began = time.monotonic_ns()
+    contestant.get(work, out, port + 1)
+    limit = time.monotonic() + PATIENCE_S
+    verified = 0
+    while not verified:
+        check(time.monotonic() < limit, "nobody heard of a piece in %d s" % PATIENCE_S)
+        time.sleep(0.02)
+        said = sender.figures()
+        verified = said["first_have_ns"] or (contestant.has_piece() and time.monotonic_ns())
+    contestant.close()
+    return {"first_piece_ms": (verified - began) / 1e6,
+            "first_request_ms": (said["first_request_ns"] - began) / 1e6}
+
+
+def measure_cold(bench, row, contestant, port):
+    """Every piece goes to one of many peers, in no order; the disk's share is what the process made it read."""
+    net, work = bench.nets[row.net], bench.cold_work(row)
+    bench.trackers[row.net].names([])
+    contestant.open(net, row, port)
+    contestant.seed(work)
+    forget_pages(os.path.join(work.parent, work.name))
+    before = io_of(contestant.process.pid)
+    meter = Meter(contestant.process.pid)
+    said = receive_all(bench, row, work, port, "--shuffle")
+    read = io_of(contestant.process.pid) - before
+    figures = meter.stop()
+    figures.update(rate_of(said))
+    figures["read_per_sent"] = read / said["payload_bytes"]
+    contestant.close()
+    return per_gib(figures, said["payload_bytes"])
+
+
+def forget_pages(name):
+    """Takes a file out of the page cache, and makes sure."""
+    with open(name, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    said = subprocess.run(["fincore", "--bytes", "--noheadings", "--output", "RES", name], stdout=subprocess.PIPE,
+                          check=True, text=True).stdout
+    left = int(said.split()[0])
+    check(left < os.path.getsize(name) / 100, "%d bytes of %s stay in the page cache" % (left, name))
+
+
+def measure_idle(bench, row, contestant, port):
+    net, work = bench.nets[row.net], bench.idle_work(IDLE_TORRENTS)
+    contestant.open(net, dataclasses.replace(row, torrents=IDLE_TORRENTS), port)
+    began = time.monotonic()
+    contestant.seed(work)
+    ready = time.monotonic() - began
+    time.sleep(2)
+    seconds = IDLE_QUICK_S if bench.quick else IDLE_S
+    meter = Meter(contestant.process.pid)
+    switches = switches_of(contestant.process.pid)
+    time.sleep(seconds)
+    switches = switches_of(contestant.process.pid) - switches
+    figures = meter.stop()
+    contestant.close()
+    return {"wakeups": switches / seconds, "cpu_ms_per_minute": figures["cpu_s"] * 1000 * 60 / seconds,
+            "ready_s": ready, "idle_seconds": seconds, "anon_bytes": figures["anon_bytes"],
+            "rss_bytes": figures["rss_bytes"]}
+
+
+KINDS = {"download": measure_download, "seed": measure_seed, "first": measure_first, "cold": measure_cold,
+         "idle": measure_idle}
 
 
 def measure(bench, row, name):

@@ -96,6 +96,12 @@ struct mapping map_file(const char *path)
     return mapping;
 }
 
+void unmap_file(struct mapping mapping)
+{
+    munmap((void *)(uintptr_t)mapping.bytes, mapping.size);
+    close(mapping.fd);
+}
+
 static void read_hex(const char *text, uint8_t *out, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

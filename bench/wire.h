@@ -66,6 +66,7 @@ uint64_t option_number(char **argv, const char *name, uint64_t fallback);
 bool option_set(char **argv, const char *name);
 
 struct mapping map_file(const char *path);
+void unmap_file(struct mapping mapping);
 /* Lines of "info-hash offset length piece-length hashes" in hexadecimal and decimal. */
 struct torrents read_torrents(const char *path);
 const struct torrent *find_torrent(const struct torrents *torrents, const uint8_t *info_hash);

@@ -85,3 +85,20 @@ class Work:
             copy = os.path.join(directory, name)
             check(filecmp.cmp(os.path.join(self.parent, name), copy, shallow=False), "%s differs" % name)
             os.unlink(copy)
+
+
+class IdleWork:
+    """Many small torrents whose files are there: 4 pieces of 16 KiB each, all of them zeros."""
+
+    def __init__(self, count):
+        self.parent, where = path("idle"), path("torrents-idle")
+        os.makedirs(self.parent)
+        os.makedirs(where)
+        hashes = hashlib.sha1(bytes(16384)).digest() * 4
+        self.torrents = []
+        for i in range(count):
+            name = "idle-%05d.bin" % i
+            with open(os.path.join(self.parent, name), "wb") as file:
+                file.truncate(65536)
+            self.torrents.append(os.path.join(where, name + ".torrent"))
+            make_torrent(self.torrents[-1], name, 65536, 16384, hashes)

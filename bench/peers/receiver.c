@@ -3,10 +3,10 @@
  * away. The connections of a torrent share its blocks, piece by piece; what a choke takes back is asked for again.
  *
  *   receiver --torrents LIST --payload FILE --address A --port N [--connections N a torrent] [--from A.B.C.D]
- *            [--window BLOCKS] [--shuffle] [--patience SECONDS]
+ *            [--window BLOCKS] [--part N] [--shuffle] [--patience SECONDS]
  *
- * --from: the address of the first connection; the others follow it, so that each has one of its own. Ends with one
- * line of figures in JSON: 0 when every byte was right, 3 when one was not, 4 when patience has run out. */
+ * --part: only an N-th of each torrent. --from: the address of the first connection; the others follow it, so that
+ * each has one of its own. Ends with one line of figures in JSON: 0 when every byte was right, 3 when one was not, 4 when patience has run out. */
 #include "wire.h"
 
 #include <arpa/inet.h>
@@ -213,6 +213,9 @@ static size_t take_head(struct receiver *r, struct peer *p, const uint8_t *bytes
         }
         p->stage = STAGE_MESSAGES;
         p->head_bytes = 0;
+        uint8_t interested[5]; /* not before: some take nothing but a handshake first */
+        make_header(interested, 0, MESSAGE_INTERESTED);
+        send_fully(p->fd, interested, sizeof(interested));
     } else if (read32(p->head) == 0) {
         p->head_bytes = 0;
     } else if (wanted == HEAD_BYTES) {
@@ -305,9 +308,8 @@ static void on_connected(struct receiver *r, struct peer *p)
         lost(p);
         return;
     }
-    uint8_t hello[HANDSHAKE_BYTES + 5];
+    uint8_t hello[HANDSHAKE_BYTES];
     make_handshake(hello, p->share->torrent->info_hash, p->serial + 1);
-    make_header(hello + HANDSHAKE_BYTES, 0, MESSAGE_INTERESTED);
     send_fully(p->fd, hello, sizeof(hello));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = p};
     epoll_ctl(r->epoll, EPOLL_CTL_MOD, p->fd, &event);
@@ -353,7 +355,7 @@ static void redial(struct receiver *r)
 
 /* ---- setting out ------------------------------------------------------------------------------ */
 
-static void make_share(struct share *s, const struct torrent *t, bool shuffle)
+static void make_share(struct share *s, const struct torrent *t, uint32_t part, bool shuffle)
 {
     *s = (struct share){.torrent = t};
     s->block_count = (uint32_t)((t->length + BLOCK_BYTES - 1) / BLOCK_BYTES);
@@ -384,6 +386,7 @@ static void make_share(struct share *s, const struct torrent *t, bool shuffle)
         }
     }
     free(pieces);
+    s->block_count = s->block_count / part;
 }
 
 static void run(struct receiver *r, int64_t until_ns)
@@ -446,7 +449,8 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < r.peer_count; i++) {
         struct share *s = &shares[i / connections];
         if (i % connections == 0) {
-            make_share(s, &torrents.list[i / connections], option_set(argv, "shuffle"));
+            make_share(s, &torrents.list[i / connections], (uint32_t)option_number(argv, "part", 1),
+                       option_set(argv, "shuffle"));
             r.left_blocks += s->block_count;
         }
         r.peers[i] = (struct peer){.share = s, .fd = -1, .serial = i};

@@ -219,6 +219,10 @@ class Libtorrent:
     def is_done(self, torrent):
         return self.status(torrent)["done"]
 
+    def are_done(self, torrents):
+        now = self.order(do="status")
+        return len(now) == len(torrents) and all(s["done"] for s in now)
+
     def counters(self, torrent):
         """Payload bytes sent and received."""
         now = self.status(torrent)
@@ -293,6 +297,9 @@ class Transmission:
         now = self.status(torrent)
         return now["uploadedEver"], now["downloadedEver"]
 
+    def are_done(self, torrents):
+        return all(map(self.is_done, torrents))
+
     def stop(self):
         end(self.process)
 
@@ -348,6 +355,9 @@ class Aria2:
     def counters(self, torrent):
         now = self.status(torrent)
         return int(now["uploadLength"]), int(now["completedLength"])
+
+    def are_done(self, torrents):
+        return all(map(self.is_done, torrents))
 
     def stop(self):
         end(self.process)
@@ -408,6 +418,15 @@ class RTorrent:
                 check(not message or "Tracker" in message, "rTorrent: " + message)
                 return complete == 1 and active == 1 and hashing == 0
         return False
+
+    def pieces(self, torrent):
+        """How many it has verified."""
+        wanted = info_hash(torrent).upper()
+        return sum(n for known, n in self.call("d.multicall2", "", "main", "d.hash=", "d.completed_chunks=")
+                   if known == wanted)
+
+    def are_done(self, torrents):
+        return all(map(self.is_done, torrents))
 
     def stop(self):
         end(self.process)
