@@ -418,7 +418,7 @@ bool hostile_serve(struct hostile_conn *c, struct block block, bool wrong)
         return false;
     }
     wire_write_piece_header(bytes, block);
-    memcpy(bytes + WIRE_PIECE_HEADER_BYTES, w->payload + at, block.length);
+    world_payload(w, at, bytes + WIRE_PIECE_HEADER_BYTES, block.length);
     if (wrong && block.length > 0) {
         bytes[WIRE_PIECE_HEADER_BYTES + hostile_roll(c, block.length)] ^= 0x10;
     }

@@ -84,8 +84,10 @@ static void say_block(struct actor *a, struct block block)
     wire_write_piece_header(head, block);
     writer_bytes(&w, head, sizeof head);
     uint64_t at = (uint64_t)block.piece * a->world->spec.piece_length + block.offset;
-    uint8_t *data = w.bytes + w.size;
-    writer_bytes(&w, a->world->payload + at, block.length);
+    uint8_t *data = w.bytes + w.size, bytes[BLOCK_BYTES];
+    assert_true(block.length <= sizeof bytes);
+    world_payload(a->world, at, bytes, block.length);
+    writer_bytes(&w, bytes, block.length);
     if (roll(a, 100) < a->habits.corrupt_percent) {
         data[roll(a, block.length)] ^= 0x40;
     }

@@ -550,6 +550,9 @@ static void a_byte_that_is_not_payload_is_kept(void **state)
     assert_true(io_sim_file_is_payload(s.io, "/p", PAYLOAD_ID, 0, 100000));
     assert_false(io_sim_file_is_payload(s.io, "/p", PAYLOAD_ID, 0, 99999));
     assert_false(io_sim_file_is_payload(s.io, "/p", PAYLOAD_ID, 1, 100000));
+    assert_true(io_sim_file_has_payload(s.io, "/p", 5000, PAYLOAD_ID, 5000, 95000));
+    assert_false(io_sim_file_has_payload(s.io, "/p", 5000, PAYLOAD_ID, 5001, 94999));
+    assert_false(io_sim_file_has_payload(s.io, "/p", 5000, PAYLOAD_ID, 5000, 95001));
     for (uint64_t at = 0; at < 100000; at += 9973) {
         uint8_t byte = (uint8_t)disk_byte(&s, "/p", at) ^ 1;
         struct io_file *file;
@@ -558,6 +561,10 @@ static void a_byte_that_is_not_payload_is_kept(void **state)
         assert_int_equal(io_fs_write(io_sim_fs(s.io), file, at, &v, 1), 1);
         assert_int_equal(disk_byte(&s, "/p", at), byte);
         assert_false(io_sim_file_is_payload(s.io, "/p", PAYLOAD_ID, 0, 100000));
+        assert_false(io_sim_file_has_payload(s.io, "/p", at, PAYLOAD_ID, at, 1));
+        assert_true(io_sim_file_has_payload(s.io, "/p", 0, PAYLOAD_ID, 0, at));
+        assert_true(
+            io_sim_file_has_payload(s.io, "/p", at + 1, PAYLOAD_ID, at + 1, 100000 - at - 1));
         byte ^= 1;
         assert_int_equal(io_fs_write(io_sim_fs(s.io), file, at, &v, 1), 1);
         assert_true(io_sim_file_is_payload(s.io, "/p", PAYLOAD_ID, 0, 100000));

@@ -103,15 +103,24 @@ static uint64_t piece_bytes(const struct world *w, uint32_t piece)
     return left < w->spec.piece_length ? left : w->spec.piece_length;
 }
 
+void world_payload(const struct world *w, uint64_t offset, void *out, size_t size)
+{
+    MUST(offset + size <= w->payload_bytes);
+    io_sim_payload(PAYLOAD_ID, offset, out, size);
+}
+
 static void write_metainfo(struct world *w, const struct metainfo_draft_file *files)
 {
     const struct world_torrent *spec = &w->spec;
     uint8_t *hashes = malloc((size_t)w->piece_count * SHA1_BYTES);
-    MUST(hashes);
+    uint8_t *piece = malloc(spec->piece_length);
+    MUST(hashes && piece);
     for (uint32_t i = 0; i < w->piece_count; i++) {
-        sha1_of(span_of(w->payload + (uint64_t)i * spec->piece_length, piece_bytes(w, i)),
-                hashes + (size_t)i * SHA1_BYTES);
+        size_t size = (size_t)piece_bytes(w, i);
+        world_payload(w, (uint64_t)i * spec->piece_length, piece, size);
+        sha1_of(span_of(piece, size), hashes + (size_t)i * SHA1_BYTES);
     }
+    free(piece);
     struct metainfo_tracker tracker = {.url = announce_url(spec->tracker)};
     struct metainfo_draft draft = {
         .name = "payload",
@@ -146,9 +155,6 @@ void world_set_torrent(struct world *w, const struct world_torrent *spec)
                                                 .length = spec->files[i].length};
         w->payload_bytes += spec->files[i].length;
     }
-    w->payload = malloc(w->payload_bytes + sizeof(uint64_t));
-    MUST(w->payload);
-    io_sim_payload(PAYLOAD_ID, 0, w->payload, w->payload_bytes);
     io_sim_know_payload(w->sim, PAYLOAD_ID, w->payload_bytes);
     w->piece_count = (uint32_t)((w->payload_bytes + spec->piece_length - 1) / spec->piece_length);
     write_metainfo(w, files);
@@ -193,15 +199,20 @@ void world_place(struct world_peer *p, uint32_t from, uint32_t to)
     for (int i = 0; i < w->spec.file_count; i++) {
         char path[512];
         file_path(w, i, path, sizeof path);
-        uint64_t length = w->spec.files[i].length;
-        uint8_t *bytes = calloc(1, length + 1);
-        MUST(bytes);
-        for (uint64_t j = 0; j < length; j++) {
-            bytes[j] = at + j >= begin && at + j < end ? w->payload[at + j] : 0;
+        uint64_t next = at + w->spec.files[i].length;
+        uint64_t first = begin > at ? begin : at, last = end < next ? end : next;
+        if (first == at && last == next) {
+            MUST(io_sim_file_write_payload(p->io, path, PAYLOAD_ID, at, next - at) == 0);
+        } else {
+            uint8_t *bytes = calloc(1, next - at);
+            MUST(bytes);
+            if (first < last) {
+                world_payload(w, first, bytes + (first - at), (size_t)(last - first));
+            }
+            MUST(io_sim_file_write(p->io, path, span_of(bytes, next - at)) == 0);
+            free(bytes);
         }
-        MUST(io_sim_file_write(p->io, path, span_of(bytes, length)) == 0);
-        free(bytes);
-        at += length;
+        at = next;
     }
 }
 
@@ -433,38 +444,10 @@ bool world_files_equal(struct world_peer *p)
     bool equal = true;
     for (int i = 0; i < w->spec.file_count && equal; i++) {
         char path[512];
-        uint8_t *bytes = NULL;
-        size_t size;
         file_path(w, i, path, sizeof path);
-        uint64_t length = w->spec.files[i].length;
-        equal = io_sim_file_read(p->io, path, &bytes, &size) == 0 && size == length &&
-                memcmp(bytes, w->payload + at, size) == 0;
-        free(bytes);
-        at += length;
+        equal = io_sim_file_is_payload(p->io, path, PAYLOAD_ID, at, w->spec.files[i].length);
+        at += w->spec.files[i].length;
     }
-    return equal;
-}
-
-static bool range_equals(struct world_peer *p, int file, uint64_t offset, const uint8_t *source,
-                         uint64_t length)
-{
-    struct io_fs *fs = io_sim_fs(p->io);
-    struct io_file *f;
-    uint8_t bytes[16384];
-    char path[512];
-    file_path(p->world, file, path, sizeof path);
-    if (io_fs_open_path(fs, path, IO_OPEN_READ, &f)) {
-        return false;
-    }
-    bool equal = true;
-    for (uint64_t at = 0; at < length && equal;) {
-        size_t part = length - at < sizeof bytes ? (size_t)(length - at) : sizeof bytes;
-        struct iovec v = {.iov_base = bytes, .iov_len = part};
-        equal = io_fs_read(fs, f, offset + at, &v, 1) == (int64_t)part &&
-                memcmp(bytes, source + at, part) == 0;
-        at += part;
-    }
-    io_fs_close(fs, f);
     return equal;
 }
 
@@ -479,7 +462,9 @@ bool world_piece_equal(struct world_peer *p, uint32_t piece)
         uint64_t next = at + w->spec.files[i].length;
         uint64_t from = begin > at ? begin : at, to = end < next ? end : next;
         if (from < to && is_here) {
-            equal = range_equals(p, i, from - at, w->payload + from, to - from);
+            char path[512];
+            file_path(w, i, path, sizeof path);
+            equal = io_sim_file_has_payload(p->io, path, from - at, PAYLOAD_ID, from, to - from);
         }
         at = next;
     }
@@ -674,7 +659,6 @@ void world_free(struct world *w)
     }
     free(w->peers);
     free(w->tracker);
-    free(w->payload);
     free(w->metainfo);
     free(w);
 }

@@ -74,7 +74,6 @@ struct world {
     struct io *tracker_io;
     struct world_tracker *tracker;
     struct world_torrent spec;
-    uint8_t *payload;
     uint64_t payload_bytes;
     uint32_t piece_count;
     uint8_t *metainfo;
@@ -111,6 +110,9 @@ void world_free(struct world *);
 
 /* Makes up the bytes of a torrent. Once a world. spec's files live as long as the world. */
 void world_set_torrent(struct world *, const struct world_torrent *spec);
+
+/* Bytes of the torrent. */
+void world_payload(const struct world *, uint64_t offset, void *out, size_t size);
 
 /* A host with a session that seeds the torrent or downloads it. */
 struct world_peer *world_add(struct world *, const struct io_sim_link *, bool seed);

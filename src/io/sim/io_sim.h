@@ -259,6 +259,9 @@ int io_sim_file_read(struct io *, const char *path, uint8_t **out, size_t *size)
 /* Whether the file is that payload, no more and no less. */
 bool io_sim_file_is_payload(struct io *, const char *path, uint64_t id, uint64_t offset,
                             uint64_t length);
+/* Whether bytes of the file from `at` on are that payload. */
+bool io_sim_file_has_payload(struct io *, const char *path, uint64_t at, uint64_t id,
+                             uint64_t offset, uint64_t length);
 int io_sim_symlink(struct io *, const char *path, const char *target);
 /* Bytes of this process's memory that the host's files take. */
 uint64_t io_sim_disk_memory(const struct io *);

@@ -145,24 +145,32 @@ int io_sim_file_write_payload(struct io *io, const char *path, uint64_t id, uint
     return rc;
 }
 
-bool io_sim_file_is_payload(struct io *io, const char *path, uint64_t id, uint64_t offset,
-                            uint64_t length)
+/* A part of a file, or with `all` the whole of it. */
+static bool has_payload(struct io *io, const char *path, uint64_t at, uint64_t id, uint64_t offset,
+                        uint64_t length, bool all)
 {
     struct io_fs *fs = io_sim_fs(io);
-    uint8_t bytes[16 * IO_SIM_PAGE_BYTES];
     struct io_file *file;
     if (io_fs_open_path(fs, path, IO_OPEN_READ, &file) < 0) {
         return false;
     }
-    bool equal = file->node->pages.length == length;
-    for (uint64_t at = 0; equal && at < length; at += sizeof bytes) {
-        size_t n = length - at < sizeof bytes ? (size_t)(length - at) : sizeof bytes;
-        struct iovec v = {bytes, n};
-        equal = io_fs_read(fs, file, at, &v, 1) == (int64_t)n &&
-                io_sim_payload_equals(id, offset + at, bytes, n);
-    }
+    const struct io_sim_pages *pages = &file->node->pages;
+    bool there = all ? pages->length == length : pages->length >= at + length;
+    bool equal = there && io_sim_pages_are_payload(pages, at, id, offset, length);
     io_fs_close(fs, file);
     return equal;
+}
+
+bool io_sim_file_is_payload(struct io *io, const char *path, uint64_t id, uint64_t offset,
+                            uint64_t length)
+{
+    return has_payload(io, path, 0, id, offset, length, true);
+}
+
+bool io_sim_file_has_payload(struct io *io, const char *path, uint64_t at, uint64_t id,
+                             uint64_t offset, uint64_t length)
+{
+    return has_payload(io, path, at, id, offset, length, false);
 }
 
 int io_sim_file_read(struct io *io, const char *path, uint8_t **out, size_t *size)

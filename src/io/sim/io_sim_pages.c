@@ -376,6 +376,34 @@ void io_sim_pages_read(const struct io_sim_pages *p, uint64_t offset, uint8_t *b
     }
 }
 
+/* A page that is kept as payload need not be looked at. */
+static bool page_is_payload(const struct io_sim_pages *p, uint64_t slot, size_t within, uint64_t id,
+                            uint64_t offset, size_t size)
+{
+    uint8_t bytes[IO_SIM_PAGE_BYTES];
+    if (io_sim_slot_is_tagged(slot) && slot != zeroes &&
+        p->payloads->sources[slot_source(slot)].id == id) {
+        return slot_offset(slot) + within == offset;
+    }
+    io_sim_slot_read(p, slot, within, bytes, size);
+    return io_sim_payload_equals(id, offset, bytes, size);
+}
+
+bool io_sim_pages_are_payload(const struct io_sim_pages *p, uint64_t at, uint64_t id,
+                              uint64_t offset, uint64_t size)
+{
+    bool equal = true;
+    while (equal && size > 0) {
+        size_t within = at % IO_SIM_PAGE_BYTES, n = IO_SIM_PAGE_BYTES - within;
+        n = n < size ? n : (size_t)size;
+        equal = page_is_payload(p, slot_at(p, at / IO_SIM_PAGE_BYTES), within, id, offset, n);
+        at += n;
+        offset += n;
+        size -= n;
+    }
+    return equal;
+}
+
 /* ---- the length ------------------------------------------------------------------------------- */
 
 static void cut_page(struct io_sim_pages *p, struct io_sim_extent *x, uint32_t place)

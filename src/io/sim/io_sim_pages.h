@@ -53,6 +53,9 @@ void io_sim_pages_reserve(struct io_sim_pages *, uint64_t offset, uint64_t size)
 void io_sim_pages_write(struct io_sim_pages *, uint64_t offset, const uint8_t *bytes, size_t size);
 /* Beyond the length are zeroes. */
 void io_sim_pages_read(const struct io_sim_pages *, uint64_t offset, uint8_t *bytes, size_t size);
+/* Whether the bytes from `at` on are what the payload of this id has from offset on. */
+bool io_sim_pages_are_payload(const struct io_sim_pages *, uint64_t at, uint64_t id,
+                              uint64_t offset, uint64_t size);
 /* Longer, or shorter: what was beyond reads as zeroes should the file grow again. */
 void io_sim_pages_set_length(struct io_sim_pages *, uint64_t length);
 /* Bytes of memory behind them. */
