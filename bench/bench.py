@@ -8,12 +8,14 @@ processes), which the kernel takes down when this program ends, whatever ends it
 measured and every byte was right, with 1 otherwise."""
 
 import argparse
+import ctypes
 import os
 import resource
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,6 +23,7 @@ ROOT = os.path.dirname(HERE)
 QUICK_MIB, QUICK_ROUNDS = 256, 2
 QUICK_TWICE = ("download", "seed")  # the other rows have one round then
 FULL_MIB, FULL_ROUNDS = 1024, 5
+QUICK_LIMIT_S, FULL_LIMIT_S = 1200, 4 * 3600  # for everything; each step has a limit of its own
 
 
 def arguments():
@@ -39,11 +42,36 @@ def arguments():
 
 options = arguments()
 BUILD = os.path.abspath(options.build)
+COLD = os.path.join(BUILD, "bench-cold")  # the one file that is not on the tmpfs
 os.environ["SPATE"] = os.path.join(BUILD, "apps", "spate")
 os.environ["SPATE_BENCH_BUILD"] = BUILD
 os.environ["SPATE_LAB_UNSHARE"] = "--mount --pid --fork --kill-child --mount-proc"
 os.environ["SPATE_LAB_HOME"] = os.path.join(BUILD, "bench-home")
 os.makedirs(os.environ["SPATE_LAB_HOME"], exist_ok=True)
+
+
+def guard():
+    """Runs the program again as a child, which enters the namespaces; nothing in them outlives this process."""
+    if os.environ.get("SPATE_BENCH_GUARDED"):
+        return
+    process = subprocess.Popen(
+        [sys.executable, *sys.argv], env=dict(os.environ, SPATE_BENCH_GUARDED="1"), start_new_session=True,
+        preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL))  # PR_SET_PDEATHSIG
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        code = process.wait(QUICK_LIMIT_S if options.quick else FULL_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        print("bench: it takes too long", file=sys.stderr)
+        code = 1
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(COLD, ignore_errors=True)
+    sys.exit(code)
+
+
+guard()
 sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "lab")]
 
 import lab  # noqa: E402 (it enters the namespaces when it is imported)
@@ -57,7 +85,7 @@ from work import IdleWork, Work, make_payload  # noqa: E402
 def command():
     """What repeats this run."""
     if options.rows or options.who or options.rounds or options.mib:
-        return " ".join(["python3 bench/bench.py build-bench", *sys.argv[2:]])
+        return "python3 bench/bench.py build-bench " + shlex.join(sys.argv[2:])
     return "make bench QUICK=1" if options.quick else "make bench"
 
 
@@ -70,7 +98,7 @@ class Bench:
         self.mib = options.mib or (QUICK_MIB if options.quick else FULL_MIB)
         self.rounds = options.rounds or (QUICK_ROUNDS if options.quick else FULL_ROUNDS)
         self.rows = [row for row in rows.ROWS if not options.rows or row.name in options.rows.split(",")]
-        self.results, self.failures, self.works, self.cold = {}, [], {}, None
+        self.results, self.failures, self.works = {}, [], {}
         self.absent = {name: why for name in CONTESTANTS if (why := installed(name))}
         self.nets = {"lo": nets.loopback(), "veth": nets.veth()}
         self.trackers = {name: nets.Tracker(net.client) for name, net in self.nets.items()}
@@ -85,8 +113,8 @@ class Bench:
     def cold_work(self, row):
         """A copy on the disk of the build directory; the counterpart compares with what is on the tmpfs."""
         if "cold" not in self.works:
-            self.cold = tempfile.TemporaryDirectory(prefix="bench-cold-", dir=BUILD)
-            copy = shutil.copy(self.payload, self.cold.name)
+            os.makedirs(COLD, exist_ok=True)
+            copy = shutil.copy(self.payload, COLD)
             self.works["cold"] = Work(copy, self.trackers[row.net].url, "cold")
             self.works["cold"].payload = self.payload
         return self.works["cold"]
@@ -117,8 +145,7 @@ class Bench:
                                                          time.monotonic() - began), flush=True)
 
     def close(self):
-        if self.cold:
-            self.cold.cleanup()
+        shutil.rmtree(COLD, ignore_errors=True)
         for net in self.nets.values():
             net.close()
 
