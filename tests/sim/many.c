@@ -123,6 +123,24 @@ static bool next_job(void *user, struct job *out)
     return true;
 }
 
+static void print_failure(const struct pass *p, const struct failure *f, FILE *out)
+{
+    const struct many *m = p->many;
+    fprintf(out, "\nFAILED %s, seed %" PRIu64 ": %s: %s\n  %s %s --seed %" PRIu64,
+            f->job.scenario->name, f->job.seed, f->verdict.checker, f->verdict.text, m->program,
+            f->job.scenario->name, f->job.seed);
+    if (m->changes[0]) {
+        fprintf(out, " --set \"%s\"", m->changes);
+    }
+    if (f->job.twice) {
+        fprintf(out, " --twice");
+    }
+    if (m->plant != PLANT_NONE) {
+        fprintf(out, " --plant %s", plants_at((int)m->plant)->name);
+    }
+    fprintf(out, "\n");
+}
+
 static void job_done(void *user, const struct job *job, const struct outcome *o)
 {
     struct pass *p = user;
@@ -145,7 +163,11 @@ static void job_done(void *user, const struct job *job, const struct outcome *o)
     p->recoveries += o->recoveries;
     p->runs++;
     if (failed && p->failure_count < FAILURES_SHOWN) {
-        p->failures[p->failure_count++] = (struct failure){.job = *job, .verdict = o->verdict};
+        struct failure *f = &p->failures[p->failure_count++];
+        *f = (struct failure){.job = *job, .verdict = o->verdict};
+        if (!p->many->quiet) { /* whoever watches need not wait for the end */
+            print_failure(p, f, stderr);
+        }
     }
     progress_step(&p->progress, p->many->recoveries > 0 ? (int64_t)o->recoveries : 1, failed);
 }
@@ -182,27 +204,6 @@ static void print_recoveries(const struct pass *p)
     }
 }
 
-static void print_failures(const struct pass *p)
-{
-    const struct many *m = p->many;
-    for (int i = 0; i < p->failure_count; i++) {
-        const struct failure *f = &p->failures[i];
-        printf("\nFAILED %s, seed %" PRIu64 ": %s: %s\n  %s %s --seed %" PRIu64,
-               f->job.scenario->name, f->job.seed, f->verdict.checker, f->verdict.text, m->program,
-               f->job.scenario->name, f->job.seed);
-        if (m->changes[0]) {
-            printf(" --set \"%s\"", m->changes);
-        }
-        if (f->job.twice) {
-            printf(" --twice");
-        }
-        if (m->plant != PLANT_NONE) {
-            printf(" --plant %s", plants_at((int)m->plant)->name);
-        }
-        printf("\n");
-    }
-}
-
 int many_run(const struct many *m)
 {
     struct pass p = {.many = m, .next_seed = m->from};
@@ -233,7 +234,9 @@ int many_run(const struct many *m)
     progress_end(&p.progress);
     print_table(&p);
     print_recoveries(&p);
-    print_failures(&p);
+    for (int i = 0; i < p.failure_count; i++) {
+        print_failure(&p, &p.failures[i], stdout);
+    }
     printf("\n%" PRId64 " runs, %" PRId64 " failed\n", p.runs, p.progress.failed);
     free(p.scenarios);
     free(p.tallies);
