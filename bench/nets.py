@@ -50,9 +50,9 @@ def local(network, within=None):
 
 
 def loopback():
-    ip("route add local 10.77.2.0/24 dev lo congctl " + CONGESTION_CONTROL)
     ip("address add 10.77.1.1/32 dev lo")
     ip("route replace local 10.77.1.1 dev lo table local proto kernel congctl " + CONGESTION_CONTROL)
+    ip("route add local 10.77.2.0/24 dev lo src 10.77.1.1 congctl " + CONGESTION_CONTROL)
     return Net("lo", "10.77.1.1", "10.77.2.%d")
 
 
@@ -70,9 +70,6 @@ def veth():
     ip("address add 10.78.2.254/32 dev bench1", within=other)
     ip("route add 10.78.2.0/24 dev bench0 src 10.78.1.1 congctl " + CONGESTION_CONTROL)
     ip("route add 10.78.1.1/32 dev bench1 congctl " + CONGESTION_CONTROL, within=other)
-    # The far side answers for all of its addresses.
-    subprocess.run(["nsenter", "--net=/proc/%d/ns/net" % other.pid, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0"],
-                   check=True)
     return Net("veth", "10.78.1.1", "10.78.2.%d", other)
 
 
