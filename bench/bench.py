@@ -99,7 +99,8 @@ class Bench:
         self.rounds = options.rounds or (QUICK_ROUNDS if options.quick else FULL_ROUNDS)
         self.rows = [row for row in rows.ROWS if not options.rows or row.name in options.rows.split(",")]
         self.results, self.failures, self.works = {}, [], {}
-        self.absent = {name: why for name in CONTESTANTS if (why := installed(name))}
+        wanted = options.who.split(",") if options.who else CONTESTANTS
+        self.absent = {name: why for name in wanted if (why := installed(name))}
         self.nets = {"lo": nets.loopback(), "veth": nets.veth()}
         self.trackers = {name: nets.Tracker(net.client) for name, net in self.nets.items()}
         self.payload = make_payload(lab.path("payload"), self.mib)

@@ -38,7 +38,8 @@ class Drawing:
             LEFT, y, max(width, 2), BAR, kind))
 
     def panel(self, title, note, bars, form, length):
-        """bars: (name, value); length: how long a value's bar is, in any unit; the floor, when there is one, is drawn as a line through all of them."""
+        """bars: (name, value); length: how long a value's bar is, in any unit. The floor, when there is one, is
+        drawn as a line through all of them."""
         height = 56 + len(bars) * (BAR + GAP)
         self.parts.append('<rect x="16" y="%d" width="%d" height="%d" rx="10" class="panel"/>' % (
             self.y, WIDTH - 32, height))
@@ -60,9 +61,11 @@ class Drawing:
         self.y += height + 14
 
     def svg(self):
-        return ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" role="img">\n<style>%s</style>\n'
-                '<rect width="%d" height="%d" class="page"/>\n%s\n</svg>\n' % (
-                    WIDTH, self.y + 10, WIDTH, STYLE, WIDTH, self.y + 10, "\n".join(self.parts)))
+        height = self.y + 10
+        head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" role="img">' % (
+            WIDTH, height, WIDTH)
+        page = '<rect width="%d" height="%d" class="page"/>' % (WIDTH, height)
+        return "\n".join([head, "<style>%s</style>" % STYLE, page, *self.parts, "</svg>\n"])
 
 
 def bars_of(record, name, key):

@@ -1,5 +1,6 @@
 """Who is measured. Each is opened (a daemon is started, and is then idle), given torrents to get or to seed,
-asked whether it is done, and closed. How each is set is in `settings`, which the report prints. All speak plain TCP only and are found by the tracker alone."""
+asked whether it is done, and closed. How each is set is in `settings`, which the report prints. All speak plain
+TCP only and are found by the tracker alone."""
 
 import os
 import signal

@@ -16,7 +16,7 @@ from lab import check, end, fresh, path, spawn
 from meter import Meter, io_of, switches_of
 
 POLL_S = 1  # between two questions to a client of other people
-PATIENCE_S = 120  # for one measurement
+PATIENCE_S = 300  # for one measurement
 IDLE_TORRENTS = 10000
 IDLE_S, IDLE_QUICK_S = 60, 10
 OTHERS = ("libtorrent", "libtorrent tuned", "Transmission", "aria2", "rTorrent")

@@ -139,7 +139,7 @@ else
 fi
 
 if wants release; then
-    if lint 'release build' build "$root/release" --buildtype=debugoptimized -Dtests=true; then
+    if lint 'release build' build "$root/release" --buildtype=debugoptimized -Dtests=true -Dbench=true; then
         tests 'release tests' "$root/release" --no-suite interop --no-suite sim --no-suite fuzz-smoke \
             --no-suite weather
         suite_tests 'simulation' "$root/release" sim
@@ -149,7 +149,7 @@ if wants release; then
 fi
 
 if wants lint; then
-    if CC=clang lint 'clang build' build "$root/clang" --buildtype=debug -Dtests=true -Dfuzz=true; then
+    if CC=clang lint 'clang build' build "$root/clang" --buildtype=debug -Dtests=true -Dfuzz=true -Dbench=true; then
         lint 'clang-tidy' tidy
     fi
     lint 'format' check_format

@@ -13,7 +13,8 @@ import urllib.request
 import xmlrpc.client
 
 import lab
-from lab import PATIENCE_S, SPATE, SYSTEM_PYTHON, check, end, equal, fresh, path, run, spawn, url_host, wait_until, write
+from lab import (PATIENCE_S, SPATE, SYSTEM_PYTHON, check, end, equal, fresh, path, run, spawn, url_host, wait_until,
+                 write)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -195,7 +196,8 @@ class Libtorrent:
         limit. settings: more of libtorrent's own."""
         self.address, self.port = address, port
         self.process = spawn("libtorrent", SYSTEM_PYTHON, os.path.join(HERE, "libtorrent_client.py"), address, port,
-                             transport, upload_rate, json.dumps(settings or {}), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                             transport, upload_rate, json.dumps(settings or {}), stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
 
     def order(self, **order):
         self.process.stdin.write(json.dumps(order).encode() + b"\n")

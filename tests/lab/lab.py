@@ -1,5 +1,5 @@
-"""What the tests with real clients and the bench share: a network namespace of their own, processes that are ended by id
-whatever happens, payloads whose bytes follow from a seed, trees compared byte by byte, and TAP.
+"""What the tests with real clients and the bench share: a network namespace of their own, processes that are ended
+by id whatever happens, payloads whose bytes follow from a seed, trees compared byte by byte, and TAP.
 
 Importing this module moves the program into a namespace (`unshare -n` as root, `unshare -rn` otherwise)
 whose loopback carries 10.77.0.1..9 and fd77::1..9: clients such as Transmission refuse peers at 127.x,

@@ -29,7 +29,8 @@ def session(address, port, transport, upload_rate, settings="{}"):
            "upload_rate_limit": int(upload_rate)}
     if transport == "plain":
         how.update({"out_enc_policy": 2, "in_enc_policy": 2})
-    return lt.session({**preset, **COMMON, **how, **more, "listen_interfaces": "%s:%s" % (host, port), "outgoing_interfaces": address})
+    where = {"listen_interfaces": "%s:%s" % (host, port), "outgoing_interfaces": address}
+    return lt.session({**preset, **COMMON, **how, **more, **where})
 
 
 def add(s, order):
@@ -89,7 +90,8 @@ def main():
     s = session(*sys.argv[1:])
     for line in sys.stdin:
         order = json.loads(line)
-        answer = {"add": lambda: add(s, order), "status": lambda: status(s), "create": lambda: create(order)}[order["do"]]()
+        answer = {"add": lambda: add(s, order), "status": lambda: status(s),
+                  "create": lambda: create(order)}[order["do"]]()
         print(json.dumps(answer), flush=True)
 
 
