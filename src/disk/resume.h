@@ -18,7 +18,7 @@ struct resume_file {
     uint64_t device, inode, length;
     int64_t modified_ns; /* valid when clean */
     bool present;        /* we knew it */
-    bool owned;          /* we created it */
+    bool owned;          /* ours to write: we made it, or found it to be of this torrent */
     char *path;          /* as written, relative to the destination; owned */
 };
 

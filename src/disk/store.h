@@ -115,13 +115,16 @@ void store_sync(struct store *, struct store_sync *);
 
 /* wanted: one byte a file. Until the first call the choice is that of the part file an earlier run left.
  * Unwanted files are not created; bytes of a newly wanted file that lie in the part file move into place,
- * and an empty one is made. Takes effect for operations submitted later. status by completion. */
+ * and an empty one is made. Takes effect for operations submitted later. status by completion: SPATE_EFOREIGN when
+ * a newly wanted file that is not ours is there; then nothing has changed. */
 struct store_want {
     struct io_op op;
     struct store *store;
     void (*done)(struct io_op *, int status); /* the store's: op.done while it is under way */
     const uint8_t *wanted;                    /* lent until completion; NULL: everything */
-    uint32_t file;
+    const struct bitset
+        *ours;     /* lent: of the newly wanted files those that may be there; NULL: all of them */
+    uint32_t file; /* out, on failure */
 };
 void store_want(struct store *, struct store_want *);
 

@@ -156,6 +156,34 @@ static bool keeps(void *user, uint32_t piece)
     return false;
 }
 
+/* What stands at the place of a newly wanted file and is not ours is for somebody else to judge. */
+static int find_strangers(struct change *c, struct io_fs *fs, const struct bitset *ours,
+                          uint32_t *file)
+{
+    struct store *s = c->store;
+    struct store_walk walk = {.store = s, .fs = fs};
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && ours && i < s->settings.file_count; i++) {
+        struct io_file *directory;
+        struct io_stat st;
+        if (!c->before[i] || c->after[i] || store_is_pad(s, i) || bitset_get(ours, i)) {
+            continue;
+        }
+        *file = i;
+        rc = store_walk_to(&walk, i, store_depth(s, i) - 1, STORE_FOR_READING, &directory);
+        if (rc == 0) {
+            rc = io_fs_stat_at(fs, directory, store_name(s, i), &st);
+        }
+        if (rc == 0) {
+            rc = store_refusal(&st, false);
+            rc = rc == 0 && st.length > 0 ? SPATE_EFOREIGN : rc;
+        }
+        rc = rc == SPATE_ENOENT ? 0 : rc;
+    }
+    store_leave(&walk);
+    return rc;
+}
+
 static uint8_t *new_rule(struct store *s, const uint8_t *wanted)
 {
     uint8_t *in_part = calloc(1, (size_t)s->settings.file_count + 1);
@@ -175,7 +203,8 @@ static int change(struct store *s, struct io_fs *fs, struct store_want *want)
         rc = SPATE_ENOMEM;
     }
     if (rc == 0 && c.before && !s->settings.read_only) {
-        rc = move_changed(&c, fs, &want->file);
+        rc = find_strangers(&c, fs, want->ours, &want->file);
+        rc = rc < 0 ? rc : move_changed(&c, fs, &want->file);
         rc = rc < 0 ? rc : make_empty(&c, fs, &want->file);
         if (rc == 0) {
             rc = store_sync_now(s, fs, &want->file);

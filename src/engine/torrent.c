@@ -354,7 +354,7 @@ static void stop(struct torrent *t)
 static void step(struct turn_work *work)
 {
     struct torrent *t = list_entry(work, struct torrent, step);
-    bool wants_stop = !t->want_running || t->removing || t->error;
+    bool wants_stop = !t->want_running || t->removing || t->error || t->begin_again;
     if (t->phase == TORRENT_ACTIVE && wants_stop) {
         stop(t);
     } else if (t->phase == TORRENT_STOPPING && t->swarm && t->flushed) {
@@ -519,7 +519,8 @@ static int allocate(struct torrent *t)
     t->wanted_lent = malloc(files + 1);
     t->found = calloc(files + 1, sizeof *t->found);
     if (!t->wanted || !t->wanted_lent || !t->found || pieces_init(&t->pieces, count) ||
-        bitset_init(&t->to_check, count) || bitset_init(&t->syncing, count)) {
+        bitset_init(&t->to_check, count) || bitset_init(&t->syncing, count) ||
+        bitset_init(&t->ours, files)) {
         return SPATE_ENOMEM;
     }
     memcpy(t->wanted, t->view->wanted, files);
@@ -585,6 +586,7 @@ void torrent_destroy(struct torrent *t)
     pieces_deinit(&t->pieces);
     bitset_deinit(&t->to_check);
     bitset_deinit(&t->syncing);
+    bitset_deinit(&t->ours);
     arena_deinit(&t->names);
     torrent_options_destroy(t->options);
     free(t->wanted);

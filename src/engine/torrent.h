@@ -64,6 +64,8 @@ struct torrent {
     bool store_ending; /* its last jobs read layout and paths: the torrent stays until it is gone */
     struct check *check;
     struct bitset to_check;
+    struct bitset
+        ours; /* files that may be written: recorded as ours, or found to be of this torrent */
     struct swarm *swarm;
     struct announce *announce;
     struct bucket down, up;
@@ -79,6 +81,7 @@ struct torrent {
     bool complete_told; /* this run has said SEEDING */
     bool sync_needed;   /* pieces were written since the last sync */
     bool look_needed;   /* files were made since they were last looked at */
+    bool begin_again;   /* a newly wanted file is there already: stop, look at it, and go on */
     bool unknown;       /* a sync failed: never call the record clean again */
     bool read_failed;   /* a piece could not be read: hash it again at the next start */
     bool check_starved; /* a check ran out of memory: what it found is not the whole truth */

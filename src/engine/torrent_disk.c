@@ -18,25 +18,61 @@ static void prepare(struct torrent *t);
 
 /* ---- the record ------------------------------------------------------------------------------ */
 
-/* The recorded names win: files on the disk keep theirs. */
+static bool has_same_root(const char *a, const char *b)
+{
+    size_t size = strcspn(a, "/");
+    return strcspn(b, "/") == size && memcmp(a, b, size) == 0;
+}
+
+/* The user calls it something else than it is recorded as: he has renamed it, or wants another copy. A file that
+ * was renamed is known by its inode; what else is at the new names is not ours, and what is at the old ones stays. */
+static bool is_renamed(struct torrent *t)
+{
+    for (uint32_t i = 0; t->options->name && i < t->metainfo->file_count; i++) {
+        const char *recorded = t->record.files[i].path;
+        if (recorded && t->paths[i]) {
+            return !has_same_root(recorded, t->paths[i]);
+        }
+    }
+    return false;
+}
+
+static void forget_recorded_names(struct torrent *t)
+{
+    bitset_empty(&t->ours);
+    for (uint32_t i = 0; i < t->metainfo->file_count; i++) {
+        free(t->record.files[i].path);
+        t->record.files[i].path = NULL;
+    }
+}
+
+/* The recorded names win, unless the user gives another: files on the disk keep theirs. */
 static int build_names(struct torrent *t)
 {
     uint32_t count = t->metainfo->file_count;
+    bool recorded = t->has_record && t->record.file_count == count;
     if (t->paths) {
         return 0;
     }
     arena_deinit(&t->names); /* of a try for which there was no memory */
     arena_init(&t->names, 0);
-    if (t->has_record && t->record.file_count == count) {
-        const char **paths = arena_array(&t->names, count + 1, sizeof *paths);
-        for (uint32_t i = 0; paths && i < count; i++) {
-            paths[i] = t->record.files[i].path;
+    if (!recorded || t->options->name) {
+        int failed = name_map_build(t->metainfo, t->options->name, LIMIT_NAME_BYTES, false,
+                                    &t->names, &t->paths);
+        if (failed || !recorded) {
+            return failed;
         }
-        t->paths = paths;
-        return paths ? 0 : SPATE_ENOMEM;
+        if (is_renamed(t)) {
+            forget_recorded_names(t);
+            return 0;
+        }
     }
-    return name_map_build(t->metainfo, t->options->name, LIMIT_NAME_BYTES, false, &t->names,
-                          &t->paths);
+    const char **paths = arena_array(&t->names, count + 1, sizeof *paths);
+    for (uint32_t i = 0; paths && i < count; i++) {
+        paths[i] = t->record.files[i].path;
+    }
+    t->paths = paths;
+    return paths ? 0 : SPATE_ENOMEM;
 }
 
 static void on_store_freed(void *user)
@@ -106,6 +142,11 @@ static void on_loaded(struct io_op *op, int status)
             t->uploaded_before = t->record.uploaded_bytes;
             t->downloaded_before = t->record.downloaded_bytes;
             t->completed_announced = t->record.completed_announced;
+            for (uint32_t i = 0; i < t->record.file_count && i < t->ours.count; i++) {
+                if (t->record.files[i].owned) {
+                    bitset_set(&t->ours, i);
+                }
+            }
         }
         if (t->load.text[0]) {
             log_write(&t->env->log, SPATE_LOG_WARNING, t->id, "%s", t->load.text);
@@ -126,6 +167,7 @@ void torrent_begin(struct torrent *t)
     t->error = 0;
     t->text[0] = 0;
     t->read_failed = false;
+    t->begin_again = false;
     timer_clear(&t->env->timers, &t->retry_timer);
     if (t->loaded) {
         go_on_after_load(t);
@@ -196,7 +238,10 @@ static void distrust_span(struct torrent *t, uint32_t first, uint32_t last)
 static bool lies_in_part(const struct torrent *t, uint32_t file)
 {
     const struct store_file_found *found = &t->found[file];
-    return found->in_part && found->what != STORE_PRESENT && !t->record.files[file].present;
+    if (found->what == STORE_PRESENT) { /* somebody else's, until it is wanted */
+        return found->in_part && !t->wanted[file] && !bitset_get(&t->ours, file);
+    }
+    return found->in_part && !t->record.files[file].present;
 }
 
 /* What the record says, for files that are still those it means. */
@@ -398,20 +443,41 @@ static void check_what_is_in_doubt(struct torrent *t)
     torrent_publish(t, SPATE_CHANGED_STATE);
 }
 
-/* A file that was there before us and in which nothing fits is not ours to write over. */
+/* A file that was there before us and in which nothing fits is not ours to write over. While its bytes go to the
+ * part file, a piece that it shares with others may be right without it. */
 static bool is_foreign(const struct torrent *t, uint32_t file)
 {
+    const struct metainfo_file *f = &t->metainfo->files[file];
     uint32_t first, last;
-    if (!is_payload(t, file) || !t->wanted[file] || t->found[file].what != STORE_PRESENT ||
-        t->found[file].stat.length == 0 || !torrent_piece_span(t, file, &first, &last)) {
+    if (!is_payload(t, file) || !t->wanted[file] || bitset_get(&t->ours, file) ||
+        t->found[file].what != STORE_PRESENT || t->found[file].stat.length == 0 ||
+        !torrent_piece_span(t, file, &first, &last)) {
         return false;
     }
-    return bitset_next(&t->pieces.have, first) > last;
+    if (t->found[file].in_part) {
+        first += f->offset % t->layout->piece_length != 0;
+        uint64_t end = f->offset + f->length;
+        bool shared = end % t->layout->piece_length != 0 && end < t->layout->total_length;
+        if (shared && last == 0) {
+            return true;
+        }
+        last -= shared;
+    }
+    return first > last || bitset_next(&t->pieces.have, first) > last;
+}
+
+static void take_wanted_files(struct torrent *t, const uint8_t *wanted)
+{
+    for (uint32_t file = 0; file < t->metainfo->file_count; file++) {
+        if (wanted[file]) {
+            bitset_set(&t->ours, file);
+        }
+    }
 }
 
 static void after_check(struct torrent *t)
 {
-    bool may_take = t->has_record || (t->options->flags & SPATE_ADD_OVERWRITE);
+    bool may_take = t->options->flags & SPATE_ADD_OVERWRITE;
     torrent_recount(t);
     if (t->options->flags & SPATE_ADD_SEED_ONLY) {
         if (!pieces_complete(&t->pieces)) {
@@ -430,6 +496,7 @@ static void after_check(struct torrent *t)
             return;
         }
     }
+    take_wanted_files(t, t->wanted);
     prepare(t);
 }
 
@@ -441,6 +508,7 @@ void torrent_carry_out_choice(struct torrent *t)
     if (!t->want_pending) {
         memcpy(t->wanted_lent, t->wanted, t->metainfo->file_count);
         t->want.wanted = t->wanted_lent;
+        t->want.ours = t->options->flags & SPATE_ADD_OVERWRITE ? NULL : &t->ours;
         store_want(t->store, &t->want);
     }
 }
@@ -477,10 +545,17 @@ static void on_wanted(struct io_op *op, int status)
 {
     struct torrent *t = list_entry(op, struct torrent, want.op);
     bool preparing = t->phase == TORRENT_PREPARING;
+    if (status == 0 && !(t->options->flags & SPATE_ADD_SEED_ONLY)) {
+        take_wanted_files(t, t->wanted_lent);
+    }
     if (want_again(t) || (preparing && torrent_was_called_off(t))) {
         return;
     }
-    if (status < 0 && (preparing || t->phase == TORRENT_ACTIVE)) {
+    if (status == SPATE_EFOREIGN && (preparing || t->phase == TORRENT_ACTIVE)) {
+        t->begin_again = true;
+        t->phase = preparing ? TORRENT_IDLE : TORRENT_ACTIVE;
+        turn_add(&t->env->turn, &t->step);
+    } else if (status < 0 && (preparing || t->phase == TORRENT_ACTIVE)) {
         torrent_fail_file(t, status, t->want.file, "cannot prepare");
     } else if (preparing && t->saving == SAVE_IDLE) {
         store_prepare(t->store, &t->prepare);

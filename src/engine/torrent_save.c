@@ -69,10 +69,14 @@ static int allocate(struct torrent *t)
     return r->destination && r->files && r->wanted ? 0 : SPATE_ENOMEM;
 }
 
-static void record_file(struct resume_file *file, const struct store_file_found *found)
+/* A file that is there and has not been looked into is not known: when it becomes wanted, it is hashed. */
+static void record_file(struct torrent *t, uint32_t index)
 {
-    file->present = found->what == STORE_PRESENT;
-    file->owned = file->owned || file->present;
+    struct resume_file *file = &t->record.files[index];
+    const struct store_file_found *found = &t->found[index];
+    file->owned = bitset_get(&t->ours, index);
+    file->present =
+        found->what == STORE_PRESENT && (file->owned || (t->options->flags & SPATE_ADD_SEED_ONLY));
     file->device = found->stat.device;
     file->inode = found->stat.inode;
     file->length = found->stat.length;
@@ -100,7 +104,7 @@ static int build(struct torrent *t)
     memcpy(r->wanted, t->wanted, t->metainfo->file_count);
     for (uint32_t i = 0; i < r->file_count; i++) {
         if (t->paths[i] && !t->look_needed) {
-            record_file(&r->files[i], &t->found[i]);
+            record_file(t, i);
         }
     }
     return 0;

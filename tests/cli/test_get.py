@@ -451,6 +451,43 @@ class InTheWay(Transfer):
             self.assertNotIn("--overwrite", err)
             self.assertTrue(os.path.lexists(at))
 
+    def test_a_foreign_file_stays_when_it_becomes_wanted_later(self):
+        _, address = self.seeder(self.album)
+        self.get(self.album, "--peer", address, "--files", "three.txt")
+        for name in ("one.bin", "dir/two.bin"):
+            self.write("out/album/" + name, "somebody's thesis")
+            _, err = self.spate("get", self.album, "-o", "out", "--bind", "127.0.0.1", "--peer", address, code=8)
+            self.assertIn(name, err)
+            with open(self.path("out/album/" + name), encoding="utf-8") as file:
+                self.assertEqual(file.read(), "somebody's thesis")
+            os.unlink(self.path("out/album/" + name))
+        self.write("out/album/one.bin", cli.noise(3000000))  # a copy of the right file is taken
+        events = self.get(self.album, "--peer", address)
+        self.assertLess(events[-2]["downloaded_bytes"], 1200000)
+        self.assert_same()
+
+    def test_a_directory_that_was_renamed_is_found_under_its_new_name(self):
+        _, address = self.seeder(self.album)
+        self.get(self.album, "--peer", address)
+        os.rename(self.path("out/album"), self.path("out/renamed"))
+        events = self.get(self.album, "--peer", address, "-O", "renamed")
+        self.assertEqual(events[-2]["downloaded_bytes"], 0)
+        self.assert_same("out/renamed")
+        self.assertFalse(os.path.exists(self.path("out/album")))
+        self.get(self.album, "--peer", address)  # which is its name from now on
+        self.assertFalse(os.path.exists(self.path("out/album")))
+
+    def test_another_name_is_another_copy_and_takes_nothing_that_is_there(self):
+        _, address = self.seeder(self.album)
+        self.get(self.album, "--peer", address)
+        self.write("out/other/one.bin", "somebody's thesis")
+        _, err = self.spate("get", self.album, "-o", "out", "--bind", "127.0.0.1", "-O", "other", code=8)
+        self.assertIn("other/one.bin", err)
+        os.unlink(self.path("out/other/one.bin"))
+        self.get(self.album, "--peer", address, "-O", "other")
+        self.assert_same("out/other")
+        self.assert_same()
+
     def test_a_directory_that_may_not_be_written_has_the_code_of_the_disk(self):
         where = "/sys/kernel/out"  # where root may not write either
         if os.getuid() != 0:

@@ -491,9 +491,19 @@ int disk_sync(struct disk_world *w, struct store *s, uint32_t *file)
 
 int disk_want(struct disk_world *w, struct store *s, const uint8_t *wanted)
 {
-    struct waited waited = {.u.want = {.op.done = on_done, .wanted = wanted}};
+    return disk_want_of(w, s, wanted, NULL, NULL);
+}
+
+int disk_want_of(struct disk_world *w, struct store *s, const uint8_t *wanted,
+                 const struct bitset *ours, uint32_t *file)
+{
+    struct waited waited = {.u.want = {.op.done = on_done, .wanted = wanted, .ours = ours}};
     store_want(s, &waited.u.want);
-    return wait_for(w, &waited);
+    int status = wait_for(w, &waited);
+    if (file) {
+        *file = waited.u.want.file;
+    }
+    return status;
 }
 
 static int transfer(struct disk_world *w, struct store *s, uint64_t offset, void *bytes,

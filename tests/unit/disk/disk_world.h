@@ -79,6 +79,8 @@ int disk_prepare(struct disk_world *, struct store *, struct store_prepare *);
 int disk_look(struct disk_world *, struct store *, struct store_look *);
 int disk_sync(struct disk_world *, struct store *, uint32_t *file);
 int disk_want(struct disk_world *, struct store *, const uint8_t *wanted);
+int disk_want_of(struct disk_world *, struct store *, const uint8_t *wanted,
+                 const struct bitset *ours, uint32_t *file);
 int disk_read(struct disk_world *, struct store *, uint64_t offset, void *bytes, size_t size,
               uint32_t *file);
 int disk_write(struct disk_world *, struct store *, uint64_t offset, const void *bytes, size_t size,

@@ -612,6 +612,30 @@ static void a_choice_that_changed_between_two_runs_moves_bytes_too(void **state)
     assert_false(disk_world_exists(f.w, "parts"));
 }
 
+static void a_stranger_in_the_place_of_a_newly_wanted_file_changes_nothing(void **state)
+{
+    (void)state;
+    struct bitset ours;
+    uint32_t file = 0;
+    uint8_t with_d[FILE_COUNT] = {[FILE_C] = 1, [FILE_D] = 1};
+    assert_int_equal(bitset_init(&ours, FILE_COUNT), 0);
+    bitset_set(&ours, FILE_C);
+    open_store();
+    assert_int_equal(disk_want_of(f.w, f.store, only_c, &ours, &file), 0);
+    write_pieces_of_c();
+    disk_world_make_directory(f.w, "save/t/sub");
+    disk_world_make_directory(f.w, "save/t/sub/deep");
+    disk_world_put(f.w, "save/t/sub/deep/d", "mine", 4);
+    assert_int_equal(disk_want_of(f.w, f.store, with_d, &ours, &file), SPATE_EFOREIGN);
+    assert_int_equal(file, FILE_D);
+    disk_world_expect(f.w, "save/t/sub/deep/d", "mine", 4);
+    expect_pieces_of_c();
+    bitset_set(&ours, FILE_D);
+    assert_int_equal(disk_want_of(f.w, f.store, with_d, &ours, &file), 0);
+    expect_pieces_of_c();
+    bitset_deinit(&ours);
+}
+
 static void a_file_that_was_made_stays_one_when_it_is_not_wanted_any_more(void **state)
 {
     (void)state;
@@ -792,6 +816,7 @@ int main(void)
         T(kept_bytes_survive_the_store),
         T(a_file_that_becomes_wanted_gets_its_kept_bytes),
         T(a_choice_that_changed_between_two_runs_moves_bytes_too),
+        T(a_stranger_in_the_place_of_a_newly_wanted_file_changes_nothing),
         T(a_file_that_was_made_stays_one_when_it_is_not_wanted_any_more),
         T(what_an_unwanted_file_has_already_is_not_lost),
         T(without_a_part_file_unwanted_bytes_are_dropped),
