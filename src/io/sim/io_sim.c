@@ -7,8 +7,6 @@
 #include "io/sim/io_sim_udp.h"
 #include "io/sim/io_sim_work.h"
 
-#include <stdlib.h>
-
 static int64_t sim_port_now(struct io *io)
 {
     return io_sim_host_of(io)->sim->now_ns;
@@ -151,43 +149,62 @@ static int64_t sim_port_send(struct io *io, struct io_socket *s, const struct io
     return n;
 }
 
-/* The parts as bytes, as far as they are there and there is room; stretches of files are copied to memory. Returns how
- * many parts. */
-static int peek_parts(const struct io_part *parts, int count, struct iovec *v, uint8_t *memory,
-                      uint64_t room)
+/* Puts a stretch of a file into a stream, as far as it is there. Returns how much that was. */
+static uint64_t put_file(struct io_sim_stream *out, const struct io_part *part, uint64_t size,
+                         uint64_t *hash)
 {
-    int n = 0;
-    for (bool short_of = false; n < count && room > 0 && !short_of; n++) {
-        uint64_t size = parts[n].size < room ? parts[n].size : room, there = size;
-        v[n] = (struct iovec){.iov_base = (void *)(uintptr_t)parts[n].bytes, .iov_len = size};
-        if (!parts[n].bytes) {
-            there = io_sim_disk_peek(parts[n].file, parts[n].offset, memory, size);
-            v[n] = (struct iovec){.iov_base = memory, .iov_len = there};
-            memory += there;
+    uint8_t *bytes = out->conn->sim->peeked;
+    uint64_t done = 0, there, want;
+    do {
+        struct io_sim_payload_place place;
+        bool is_payload;
+        want = size - done < IO_SIM_PEEK_BYTES ? size - done : IO_SIM_PEEK_BYTES;
+        there = io_sim_disk_peek(part->file, part->offset + done, bytes, want, &place, &is_payload);
+        *hash = io_sim_log_bytes(*hash, bytes, there);
+        if (is_payload) {
+            io_sim_stream_write_payload(out, &place, (uint32_t)there);
+        } else {
+            struct iovec v = {.iov_base = bytes, .iov_len = there};
+            io_sim_stream_write(out, &v, 1, there);
         }
-        short_of = there < size;
-        room -= there;
-    }
-    return n;
+        done += there;
+    } while (done < size && there == want);
+    return done;
+}
+
+static uint64_t put_bytes(struct io_sim_stream *out, const struct io_part *part, uint64_t size,
+                          uint64_t *hash)
+{
+    struct iovec v = {.iov_base = (void *)(uintptr_t)part->bytes, .iov_len = size};
+    *hash = io_sim_log_bytes(*hash, part->bytes, size);
+    io_sim_stream_write(out, &v, 1, size);
+    return size;
 }
 
 static int64_t sim_port_send_parts(struct io *io, struct io_socket *s, const struct io_part *parts,
                                    int count)
 {
-    enum { PARTS_MAX = 256 };
-    struct iovec v[PARTS_MAX];
-    uint64_t room = io_sim_tcp_room(s);
+    uint64_t room = io_sim_tcp_room(s), sent = 0, hash = 0;
+    bool is_short = false;
     if (room == 0) {
         uint8_t none = 0;
-        v[0] = (struct iovec){.iov_base = &none, .iov_len = 1};
-        return sim_port_send(io, s, v, 1); /* which says why */
+        struct iovec v = {.iov_base = &none, .iov_len = 1};
+        return sim_port_send(io, s, &v, 1); /* which says why */
     }
-    uint8_t *memory = malloc(room);
-    ASSERT(memory);
-    int n = peek_parts(parts, count < PARTS_MAX ? count : PARTS_MAX, v, memory, room);
-    int64_t sent = n > 0 && v[0].iov_len == 0 ? SPATE_ESHORT : sim_port_send(io, s, v, n);
-    free(memory);
-    return sent;
+    struct io_sim_stream *out = &s->conn->streams[s->side];
+    for (int i = 0; i < count && sent < room && !is_short; i++) {
+        uint64_t size = parts[i].size < room - sent ? parts[i].size : room - sent;
+        uint64_t there = parts[i].bytes ? put_bytes(out, &parts[i], size, &hash)
+                                        : put_file(out, &parts[i], size, &hash);
+        is_short = there < size;
+        sent += there;
+    }
+    if (sent > 0) {
+        io_sim_stream_push(out);
+    }
+    int64_t status = sent > 0 || !is_short ? (int64_t)sent : SPATE_ESHORT;
+    io_sim_note(io_sim_host_of(io), IO_SIM_LOG_SEND, s->local.port, status, hash);
+    return status;
 }
 
 static void note_datagrams(struct io_sim_host *host, enum io_sim_log_kind kind,

@@ -488,11 +488,12 @@ static int disk_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset, u
 }
 
 uint64_t io_sim_disk_peek(const struct io_file *file, uint64_t offset, uint8_t *bytes,
-                          uint64_t size)
+                          uint64_t size, struct io_sim_payload_place *place, bool *is_payload)
 {
     const struct io_sim_pages *pages = file->node ? &file->node->pages : NULL;
     uint64_t there = pages && offset < pages->length ? pages->length - offset : 0;
     there = there < size ? there : size;
+    *is_payload = there > 0 && there == size && io_sim_pages_find(pages, offset, size, place);
     if (there > 0) {
         io_sim_pages_read(pages, offset, bytes, (size_t)there);
     }

@@ -404,6 +404,25 @@ bool io_sim_pages_are_payload(const struct io_sim_pages *p, uint64_t at, uint64_
     return equal;
 }
 
+bool io_sim_pages_find(const struct io_sim_pages *p, uint64_t offset, uint64_t size,
+                       struct io_sim_payload_place *out)
+{
+    uint64_t first = offset / IO_SIM_PAGE_BYTES, last = (offset + size - 1) / IO_SIM_PAGE_BYTES;
+    uint64_t slot = slot_at(p, first);
+    if (size == 0 || slot == zeroes || !io_sim_slot_is_tagged(slot)) {
+        return false;
+    }
+    out->source = slot_source(slot);
+    out->offset = slot_offset(slot) + offset % IO_SIM_PAGE_BYTES;
+    for (uint64_t page = first + 1; page <= last; page++) {
+        uint64_t expected = slot_offset(slot) + (page - first) * IO_SIM_PAGE_BYTES;
+        if (slot_at(p, page) != payload_slot(out->source, expected)) {
+            return false;
+        }
+    }
+    return offset + size <= p->length;
+}
+
 /* ---- the length ------------------------------------------------------------------------------- */
 
 static void cut_page(struct io_sim_pages *p, struct io_sim_extent *x, uint32_t place)

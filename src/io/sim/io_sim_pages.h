@@ -56,6 +56,9 @@ void io_sim_pages_read(const struct io_sim_pages *, uint64_t offset, uint8_t *by
 /* Whether the bytes from `at` on are what the payload of this id has from offset on. */
 bool io_sim_pages_are_payload(const struct io_sim_pages *, uint64_t at, uint64_t id,
                               uint64_t offset, uint64_t size);
+/* Whether all of that stretch is one stretch of payload; then where. */
+bool io_sim_pages_find(const struct io_sim_pages *, uint64_t offset, uint64_t size,
+                       struct io_sim_payload_place *out);
 /* Longer, or shorter: what was beyond reads as zeroes should the file grow again. */
 void io_sim_pages_set_length(struct io_sim_pages *, uint64_t length);
 /* Bytes of memory behind them. */

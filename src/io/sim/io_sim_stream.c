@@ -376,22 +376,26 @@ void io_sim_stream_await_room(struct io_sim_stream *s)
 }
 
 /* The one used last is the warmest. */
-static struct io_sim_chunk *chunk_take(struct io_sim *sim, uint64_t size)
+static struct io_sim_chunk *chunk_take(struct io_sim_stream *s, enum io_sim_chunk_kind kind)
 {
-    uint32_t capacity = size > CHUNK_SMALL_BYTES ? CHUNK_BIG_BYTES : CHUNK_SMALL_BYTES;
-    struct list *link = list_pop_front(&sim->spare_chunks[capacity == CHUNK_BIG_BYTES]);
-    struct io_sim_chunk *chunk =
-        link ? list_entry(link, struct io_sim_chunk, link) : malloc(sizeof *chunk + capacity);
+    static const uint32_t capacities[] = {
+        [IO_SIM_CHUNK_SMALL] = CHUNK_SMALL_BYTES,
+        [IO_SIM_CHUNK_BIG] = CHUNK_BIG_BYTES,
+    };
+    struct list *link = list_pop_front(&s->conn->sim->spare_chunks[kind]);
+    struct io_sim_chunk *chunk = link ? list_entry(link, struct io_sim_chunk, link)
+                                      : malloc(sizeof *chunk + capacities[kind]);
     ASSERT(chunk);
+    chunk->kind = kind;
     chunk->start = chunk->end = 0;
-    chunk->capacity = capacity;
-    list_init(&chunk->link);
+    chunk->capacity = capacities[kind];
+    list_push_back(&s->chunks, &chunk->link);
     return chunk;
 }
 
 static void chunk_give(struct io_sim *sim, struct io_sim_chunk *chunk)
 {
-    list_push_front(&sim->spare_chunks[chunk->capacity == CHUNK_BIG_BYTES], &chunk->link);
+    list_push_front(&sim->spare_chunks[chunk->kind], &chunk->link);
 }
 
 static void copy_in(struct io_sim_stream *s, const uint8_t *from, size_t size, uint64_t left)
@@ -399,9 +403,8 @@ static void copy_in(struct io_sim_stream *s, const uint8_t *from, size_t size, u
     while (size > 0) {
         struct io_sim_chunk *chunk =
             list_empty(&s->chunks) ? NULL : list_entry(s->chunks.prev, struct io_sim_chunk, link);
-        if (!chunk || chunk->end == chunk->capacity) {
-            chunk = chunk_take(s->conn->sim, left);
-            list_push_back(&s->chunks, &chunk->link);
+        if (!chunk || chunk->end >= chunk->capacity) {
+            chunk = chunk_take(s, left > CHUNK_SMALL_BYTES ? IO_SIM_CHUNK_BIG : IO_SIM_CHUNK_SMALL);
         }
         size_t n = chunk->capacity - chunk->end;
         n = n < size ? n : size;
@@ -421,6 +424,19 @@ void io_sim_stream_write(struct io_sim_stream *s, const struct iovec *v, int cou
         copy_in(s, v[i].iov_base, n, size);
         size -= n;
     }
+}
+
+void io_sim_stream_write_payload(struct io_sim_stream *s, const struct io_sim_payload_place *place,
+                                 uint32_t size)
+{
+    struct io_sim_chunk *chunk = chunk_take(s, IO_SIM_CHUNK_PAYLOAD);
+    chunk->place = *place;
+    chunk->end = size;
+    s->written += size;
+}
+
+void io_sim_stream_push(struct io_sim_stream *s)
+{
     push(s);
 }
 
@@ -431,7 +447,13 @@ static size_t copy_out(struct io_sim_stream *s, uint8_t *to, size_t size)
         struct io_sim_chunk *chunk = list_entry(s->chunks.next, struct io_sim_chunk, link);
         size_t n = chunk->end - chunk->start;
         n = n < size - done ? n : size - done;
-        memcpy(to + done, chunk->bytes + chunk->start, n);
+        if (chunk->kind == IO_SIM_CHUNK_PAYLOAD) {
+            const struct io_sim_payloads *payloads = &s->conn->sim->disks.payloads;
+            io_sim_payload(payloads->sources[chunk->place.source].id,
+                           chunk->place.offset + chunk->start, to + done, n);
+        } else {
+            memcpy(to + done, chunk->bytes + chunk->start, n);
+        }
         chunk->start += (uint32_t)n;
         done += n;
         if (chunk->start == chunk->end) {

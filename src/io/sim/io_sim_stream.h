@@ -6,11 +6,14 @@
 
 struct io_sim_conn;
 
-/* Bytes that were taken from the sender and not yet read by the receiver. */
+/* Bytes that were taken from the sender and not yet read by the receiver. What is known to be payload is kept as
+ * where it is from, so that a swarm takes no memory for all that is under way in it. */
 struct io_sim_chunk {
     struct list link;
-    uint32_t start, end, capacity; /* of bytes */
-    uint8_t bytes[];               /* of one of two sizes, which the world keeps for the next */
+    enum io_sim_chunk_kind kind;
+    uint32_t start, end, capacity;     /* of bytes */
+    struct io_sim_payload_place place; /* IO_SIM_CHUNK_PAYLOAD: of its first byte */
+    uint8_t bytes[];                   /* the world keeps each size for the next */
 };
 
 /* Part of a stream on its way: first to the receiver's line, then through it, then its acknowledgement
@@ -48,6 +51,11 @@ uint64_t io_sim_stream_room(struct io_sim_stream *);
 /* Whether there is room enough that the sender is told. */
 bool io_sim_stream_is_writable(struct io_sim_stream *);
 void io_sim_stream_write(struct io_sim_stream *, const struct iovec *, int count, uint64_t size);
+/* The next bytes, which are payload from that place, are taken as such. */
+void io_sim_stream_write_payload(struct io_sim_stream *, const struct io_sim_payload_place *,
+                                 uint32_t size);
+/* What was taken may leave. */
+void io_sim_stream_push(struct io_sim_stream *);
 /* Bytes that have arrived, at most; fewer when fewer are there. */
 uint64_t io_sim_stream_read(struct io_sim_stream *, const struct iovec *, int count);
 /* Nothing follows what was written. */

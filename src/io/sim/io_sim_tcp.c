@@ -379,6 +379,7 @@ int64_t io_sim_tcp_send(struct io_socket *s, const struct iovec *v, int count)
     size = size < room ? size : room;
     if (size > 0) {
         io_sim_stream_write(out, v, count, size);
+        io_sim_stream_push(out);
     }
     return (int64_t)size;
 }
@@ -449,7 +450,7 @@ void io_sim_tcp_drop_all(struct io_sim *sim)
     while ((link = list_pop_front(&sim->spare_segments))) {
         free(list_entry(link, struct io_sim_segment, link));
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < IO_SIM_CHUNK_KINDS; i++) {
         while ((link = list_pop_front(&sim->spare_chunks[i]))) {
             free(list_entry(link, struct io_sim_chunk, link));
         }

@@ -381,8 +381,9 @@ struct io_sim *io_sim_create(uint64_t seed)
     list_init(&sim->conns);
     list_init(&sim->packets);
     list_init(&sim->spare_segments);
-    list_init(&sim->spare_chunks[0]);
-    list_init(&sim->spare_chunks[1]);
+    for (int i = 0; i < IO_SIM_CHUNK_KINDS; i++) {
+        list_init(&sim->spare_chunks[i]);
+    }
     io_sim_disks_init(&sim->disks, sim);
     list_init(&sim->nats);
     map_init(&sim->addresses, sizeof(struct addr), keys);

@@ -28,6 +28,15 @@ enum io_sim_op {
     IO_SIM_OP_HTTP,
 };
 
+enum { IO_SIM_PEEK_BYTES = 16384 };
+
+enum io_sim_chunk_kind {
+    IO_SIM_CHUNK_PAYLOAD,
+    IO_SIM_CHUNK_SMALL,
+    IO_SIM_CHUNK_BIG,
+    IO_SIM_CHUNK_KINDS,
+};
+
 struct io_sim {
     uint64_t seed;
     int64_t now_ns;
@@ -36,17 +45,18 @@ struct io_sim {
     struct heap timers; /* of io_op.timer: TIMER and RESOLVE; op->subject is the host */
     struct list hosts;  /* of io_sim_host.link */
     uint32_t host_count;
-    struct map addresses;        /* struct addr with port 0 -> struct io_sim_host */
-    struct map outsides;         /* struct addr with port 0 -> struct io_sim_nat */
-    struct list nats;            /* of io_sim_nat.link */
-    struct map ports;            /* struct io_sim_port -> struct io_socket */
-    struct map names;            /* hash of the name -> struct io_sim_name */
-    struct list conns;           /* of io_sim_conn.link */
-    struct list packets;         /* of io_sim_packet.all: datagrams on their way */
-    struct list spare_segments;  /* of io_sim_segment.link */
-    struct list spare_chunks[2]; /* of io_sim_chunk.link, by size */
-    struct io_sim_disks disks;   /* what the disks of all hosts share */
-    size_t active;               /* operations submitted and not yet delivered, of all hosts */
+    struct map addresses;              /* struct addr with port 0 -> struct io_sim_host */
+    struct map outsides;               /* struct addr with port 0 -> struct io_sim_nat */
+    struct list nats;                  /* of io_sim_nat.link */
+    struct map ports;                  /* struct io_sim_port -> struct io_socket */
+    struct map names;                  /* hash of the name -> struct io_sim_name */
+    struct list conns;                 /* of io_sim_conn.link */
+    struct list packets;               /* of io_sim_packet.all: datagrams on their way */
+    struct list spare_segments;        /* of io_sim_segment.link */
+    uint8_t peeked[IO_SIM_PEEK_BYTES]; /* of a file that is being sent */
+    struct list spare_chunks[IO_SIM_CHUNK_KINDS]; /* of io_sim_chunk.link */
+    struct io_sim_disks disks;                    /* what the disks of all hosts share */
+    size_t active; /* operations submitted and not yet delivered, of all hosts */
     struct io_sim_log log;
     bool ending; /* submissions complete with SPATE_ECANCELED */
 };
