@@ -38,6 +38,29 @@ static void check_texts(const struct metainfo *m)
     }
 }
 
+/* What is padding is so by the files' own account, and a block that nobody is asked for holds nothing else. */
+static void check_padding(const struct metainfo *m, const struct layout *l, uint32_t piece)
+{
+    uint64_t begin = layout_piece_offset(l, piece), end = begin + layout_piece_length(l, piece);
+    uint64_t pads = 0;
+    for (uint32_t i = 0; i < m->file_count; i++) {
+        const struct metainfo_file *file = &m->files[i];
+        uint64_t from = file->offset > begin ? file->offset : begin;
+        uint64_t to = file->offset + file->length < end ? file->offset + file->length : end;
+        pads += (file->flags & METAINFO_FILE_PAD) && from < to ? to - from : 0;
+    }
+    ASSERT(layout_padding(l, piece) == pads);
+    struct padding walk = padding_begin(l, piece);
+    uint32_t before = PADDING_NONE, block;
+    uint64_t left_out = 0;
+    while ((block = padding_next(&walk)) != PADDING_NONE) {
+        ASSERT(block < layout_block_count(l, piece) && (before == PADDING_NONE || block > before));
+        left_out += layout_block_length(l, piece, block);
+        before = block;
+    }
+    ASSERT(left_out <= pads && (left_out == 0 || !layout_is_padding(l, piece)));
+}
+
 static void check_layout(const struct metainfo *m)
 {
     struct layout l;
@@ -52,6 +75,12 @@ static void check_layout(const struct metainfo *m)
             ASSERT(extents[i].length <= file->length - extents[i].file_offset);
             offset += extents[i].length;
         }
+        if (m->file_count <= 1000) {
+            check_padding(m, &l, piece);
+        }
+        uint32_t holder = layout_find(&l, layout_piece_offset(&l, piece));
+        ASSERT(l.files[holder].offset <= layout_piece_offset(&l, piece) &&
+               layout_piece_offset(&l, piece) < l.files[holder].offset + l.files[holder].length);
     }
     ASSERT(layout_extents(&l, l.total_length, 1, extents, 8) == 0);
     ASSERT(layout_extents(&l, l.total_length - 1, UINT64_MAX, extents, 8) == 1);
