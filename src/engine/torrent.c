@@ -484,8 +484,12 @@ void torrent_set_wanted(struct torrent *t, const uint8_t *wanted)
 {
     memcpy(t->wanted, wanted, t->metainfo->file_count);
     want_pieces(t);
+    if (t->phase == TORRENT_ACTIVE && torrent_lacks_kept_bytes(t)) {
+        t->begin_again = true;
+        turn_add(&t->env->turn, &t->step);
+    }
     torrent_recount(t);
-    if (t->phase == TORRENT_ACTIVE) {
+    if (t->phase == TORRENT_ACTIVE && !t->begin_again) {
         bool was_seeding = t->swarm->seeding;
         torrent_carry_out_choice(t);
         swarm_on_pieces_changed(t->swarm);

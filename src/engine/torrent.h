@@ -81,7 +81,9 @@ struct torrent {
     bool complete_told; /* this run has said SEEDING */
     bool sync_needed;   /* pieces were written since the last sync */
     bool look_needed;   /* files were made since they were last looked at */
-    bool begin_again;   /* a newly wanted file is there already: stop, look at it, and go on */
+    bool
+        begin_again; /* a newly wanted file has to be looked at, or all of it fetched: stop, and go on */
+    bool keeps_parts;   /* bytes of unwanted files are kept: there is a state directory */
     bool unknown;       /* a sync failed: never call the record clean again */
     bool read_failed;   /* a piece could not be read: hash it again at the next start */
     bool check_starved; /* a check ran out of memory: what it found is not the whole truth */
@@ -121,6 +123,8 @@ void torrent_add_peer(struct torrent *, const struct addr *);
 /* Gives up what is slow while stopping. */
 void torrent_hurry(struct torrent *);
 void torrent_set_wanted(struct torrent *, const uint8_t *wanted);
+/* Files have become wanted of whose bytes nothing was kept: pieces that they share count as lost. */
+bool torrent_lacks_kept_bytes(struct torrent *);
 void torrent_set_limits(struct torrent *, uint64_t max_down, uint64_t max_up);
 
 /* Payload of this session. */

@@ -4,8 +4,8 @@
  * What is believed of the disk at a start: a record that was closed cleanly is believed for files
  * whose identity, length and time are as recorded; after a crash identity and length decide,
  * durable pieces are believed, and every other piece of a file that is there is hashed again.
- * Without a record everything there is hashed, and a file in which nothing fits the torrent is
- * somebody else's. Pieces of nothing but padding are hashed unless the record believes them. */
+ * Without a record everything there is hashed. A wanted file that is not recorded as ours and in
+ * which nothing fits the torrent is somebody else's, also when it becomes wanted later. Pieces of nothing but padding are hashed unless the record believes them. */
 #include "engine/torrent.h"
 
 #include "base/limits.h"
@@ -105,6 +105,7 @@ static int open_store(struct torrent *t)
         .follow_symlinks = t->options->flags & SPATE_ADD_FOLLOW_SYMLINKS,
     };
     int failed = store_create(&settings, &t->store);
+    t->keeps_parts = part_path != NULL;
     free(part_path);
     return failed;
 }
@@ -241,7 +242,22 @@ static bool lies_in_part(const struct torrent *t, uint32_t file)
     if (found->what == STORE_PRESENT) { /* somebody else's, until it is wanted */
         return found->in_part && !t->wanted[file] && !bitset_get(&t->ours, file);
     }
-    return found->in_part && !t->record.files[file].present;
+    return found->in_part && !t->record.files[file].present && (t->keeps_parts || !t->wanted[file]);
+}
+
+bool torrent_lacks_kept_bytes(struct torrent *t)
+{
+    bool keeps = t->keeps_parts || (t->options->flags & SPATE_ADD_SEED_ONLY);
+    bool lacks = false;
+    for (uint32_t file = 0; !keeps && file < t->metainfo->file_count; file++) {
+        uint32_t first, last;
+        if (t->wanted[file] && !bitset_get(&t->ours, file) && is_payload(t, file) &&
+            torrent_piece_span(t, file, &first, &last)) {
+            distrust_span(t, first, last);
+            lacks = true;
+        }
+    }
+    return lacks;
 }
 
 /* What the record says, for files that are still those it means. */

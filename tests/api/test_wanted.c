@@ -70,6 +70,15 @@ static void until_state(const struct scene *s, int which, uint32_t state)
     assert_int_equal(status_of(s, which).state, state);
 }
 
+static void until_durable(const struct scene *s)
+{
+    for (int i = 0; i < PATIENCE_STEPS && status_of(s, 1).durable_bytes < (uint64_t)2 * FILE_BYTES;
+         i++) {
+        turn(s);
+    }
+    until_state(s, 1, SPATE_STATE_SEEDING);
+}
+
 static void add(struct scene *s, int which, const char *where, const uint8_t *wanted,
                 uint32_t flags)
 {
@@ -86,7 +95,7 @@ static void add(struct scene *s, int which, const char *where, const uint8_t *wa
     assert_int_equal(spate_torrent_add(s->sessions[which], &add, &s->torrents[which], NULL), 0);
 }
 
-static void begin(struct scene *s, bool own_thread)
+static void begin(struct scene *s, bool own_thread, bool with_state)
 {
     static const uint8_t only_first[2] = {1, 0};
     struct spate_create create;
@@ -108,7 +117,7 @@ static void begin(struct scene *s, bool own_thread)
         settings.bind = "127.0.0.1";
         settings.allow_local = 1;
         snprintf(state_dir, sizeof state_dir, "%s/state%d", s->root, i);
-        settings.state_dir = state_dir;
+        settings.state_dir = with_state ? state_dir : NULL;
         assert_int_equal(spate_session_create(&settings, &s->sessions[i], NULL), 0);
     }
     add(s, 0, "seed", NULL, SPATE_ADD_SEED_ONLY);
@@ -139,7 +148,7 @@ static void end(struct scene *s)
 static void a_strangers_file_stops_the_torrent_and_stays(bool own_thread)
 {
     struct scene s;
-    begin(&s, own_thread);
+    begin(&s, own_thread, true);
     run("echo mine > '%s/get/t/b'", s.root);
     want_both(&s);
     until_state(&s, 1, SPATE_STATE_ERROR);
@@ -156,20 +165,40 @@ static void a_strangers_file_stops_the_torrent_and_stays(bool own_thread)
 static void a_right_copy_is_checked_and_taken(bool own_thread)
 {
     struct scene s;
-    begin(&s, own_thread);
+    begin(&s, own_thread, true);
     uint64_t before = status_of(&s, 1).downloaded_bytes;
     run("cp '%s/seed/t/b' '%s/get/t/b'", s.root);
     want_both(&s);
-    for (int i = 0; i < PATIENCE_STEPS && status_of(&s, 1).durable_bytes < (uint64_t)2 * FILE_BYTES;
-         i++) {
-        turn(&s);
-    }
-    until_state(&s, 1, SPATE_STATE_SEEDING);
+    until_durable(&s);
     assert_int_equal(status_of(&s, 1).durable_bytes, 2 * FILE_BYTES);
     /* What came before it was stopped and looked at, at most. */
     assert_true(status_of(&s, 1).downloaded_bytes - before <= FILE_BYTES);
     run("diff -r '%s/seed' '%s/get'", s.root);
     end(&s);
+}
+
+/* Without a state directory nothing is kept of an unwanted file: what a piece had of it comes again. */
+static void without_state_a_shared_piece_comes_again(void **state)
+{
+    (void)state;
+    for (int paused = 0; paused < 2; paused++) {
+        struct scene s;
+        begin(&s, false, false);
+        if (paused) {
+            assert_int_equal(spate_torrent_pause(s.sessions[1], s.torrents[1]), 0);
+            until_state(&s, 1, SPATE_STATE_PAUSED);
+            for (int i = 0; i < 20; i++) { /* said before it has come to rest */
+                turn(&s);
+            }
+        }
+        want_both(&s);
+        if (paused) {
+            assert_int_equal(spate_torrent_resume(s.sessions[1], s.torrents[1]), 0);
+        }
+        until_durable(&s);
+        run("diff -r '%s/seed' '%s/get'", s.root);
+        end(&s);
+    }
 }
 
 static void a_strangers_file_stops_the_torrent_and_stays_driven(void **state)
@@ -203,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_strangers_file_stops_the_torrent_and_stays_on_its_thread),
         cmocka_unit_test(a_right_copy_is_checked_and_taken_driven),
         cmocka_unit_test(a_right_copy_is_checked_and_taken_on_its_thread),
+        cmocka_unit_test(without_state_a_shared_piece_comes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
