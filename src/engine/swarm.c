@@ -344,10 +344,10 @@ static uint32_t connections_from(const struct swarm *s, const struct addr *addre
 
 bool swarm_adopt(struct swarm *s, struct conn *c)
 {
-    bool welcome = !s->closing &&
-                   (s->peer_count < s->settings.max_peers || PLANT(TOO_MANY_PEERS)) &&
-                   connections_from(s, &c->address) < LIMIT_CONNECTIONS_PER_IP &&
-                   !peerbook_is_banned(&s->peerbook, &c->address, swarm_now(s));
+    bool welcome = !s->closing && connections_from(s, &c->address) < LIMIT_CONNECTIONS_PER_IP &&
+                   !peerbook_is_banned(&s->peerbook, &c->address, swarm_now(s)) &&
+                   (s->peer_count < s->settings.max_peers || swarm_policy_make_room(s) ||
+                    PLANT(TOO_MANY_PEERS));
     struct swarm_peer *sp = welcome ? peer_create(s) : NULL;
     if (!sp) {
         return false;

@@ -162,6 +162,26 @@ static void make_place(struct swarm *s, int64_t now_ns)
     }
 }
 
+/* Who dials in has shown that he is there, which an address that we dial has not; and while nothing comes, who
+ * has had a minute and has nothing for us makes room, too. Whoever is turned away tries again only a quarter of an
+ * hour later: peers that turn each other away would all wait that long. */
+bool swarm_policy_make_room(struct swarm *s)
+{
+    int64_t now_ns = swarm_now(s);
+    bool starves = !s->seeding && rate_per_second(&s->down_rate, now_ns) == 0;
+    list_for_each (node, &s->peers) {
+        struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        bool is_dial = !sp->identified && !sp->conn->peer.incoming;
+        bool is_idle = starves && sp->identified && sp->interesting == 0 &&
+                       now_ns - sp->connected_ns >= SWARM_TURNOVER_NS;
+        if (is_dial || is_idle) {
+            conn_close(sp->conn, 0);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_dial_timer(struct timer *timer, int64_t now_ns)
 {
     struct swarm *s = list_entry(timer, struct swarm, dial_timer);

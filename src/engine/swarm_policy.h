@@ -11,6 +11,8 @@ void swarm_rechoke_soon(struct swarm *);
 void swarm_rechoke_later(struct swarm *);
 /* Places have come free, or addresses have come. */
 void swarm_dial_soon(struct swarm *);
+/* Every place is taken, and somebody dials in. True: there is a place now. */
+bool swarm_policy_make_room(struct swarm *);
 /* Dials one address; false when that failed at once. */
 bool swarm_policy_connect(struct swarm *, const struct addr *);
 void swarm_policy_on_expire(struct timer *, int64_t now_ns);

@@ -159,12 +159,17 @@ static void on_tracker_peers(void *user, const struct addr *peers, uint32_t coun
     }
 }
 
-/* Twice as many peers as there is room for, since many addresses answer nobody. */
+/* Twice as many peers as there is room for, since many addresses answer nobody; and of few places at least
+ * so many, since all of few addresses may be full, and the tracker is asked again in half an hour. */
 static int32_t peers_wanted(const struct torrent *t)
 {
+    enum { PEERS_WANTED_MIN = 50 };
     const struct swarm *s = t->swarm;
     uint32_t room =
         s && s->peer_count < s->settings.max_peers ? s->settings.max_peers - s->peer_count : 0;
+    if (room > 0 && room < PEERS_WANTED_MIN / 2) {
+        return PEERS_WANTED_MIN;
+    }
     return (int32_t)(room < LIMIT_ANNOUNCE_PEERS / 2 ? room * 2 : LIMIT_ANNOUNCE_PEERS);
 }
 
