@@ -465,7 +465,7 @@ bool assembly_may_start(const struct assembly *a, uint32_t piece)
 {
     struct frames *frames = a->settings.frames;
     (void)piece;
-    if (frames_excess_bytes(frames) == 0) {
+    if (frames_may_start(frames)) {
         return true;
     }
     frames->start_refused = true;

@@ -67,7 +67,7 @@ static void tell_of_room(struct frames *frames)
 {
     bool slots =
         frames->slot_refused && frames->used_bytes + LIMIT_FRAME_CHUNK_BYTES <= frames->cap_bytes;
-    bool starts = frames->start_refused && frames_excess_bytes(frames) == 0;
+    bool starts = frames->start_refused && frames_may_start(frames);
     if (!slots && !starts) {
         return;
     }

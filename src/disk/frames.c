@@ -101,6 +101,11 @@ void frames_give(struct frames *f, uint8_t *chunk, uint32_t size)
     trim(f, (uint32_t)(f->used_bytes / LIMIT_FRAME_CHUNK_BYTES) + KEPT_CHUNKS);
 }
 
+bool frames_may_start(const struct frames *f)
+{
+    return frames_excess_bytes(f) == 0 && f->leaving_bytes <= f->cap_bytes / 3;
+}
+
 uint64_t frames_excess_bytes(const struct frames *f)
 {
     uint64_t staying = f->used_bytes - f->leaving_bytes;

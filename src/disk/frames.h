@@ -25,6 +25,9 @@ uint8_t *frames_take(struct frames *, uint32_t size);
 void frames_give(struct frames *, uint8_t *chunk, uint32_t size);
 void frames_hold(struct frames *);
 void frames_release(struct frames *);
+/* Is it time for another piece? Not near the cap, nor while many complete ones wait to be hashed and written: more of
+ * them would only grow cold. */
+bool frames_may_start(const struct frames *);
 /* Bytes that will have to go to get below the soft limit; 0: none. */
 uint64_t frames_excess_bytes(const struct frames *);
 

@@ -9,8 +9,15 @@
 /* Who reads nothing for so long is closed, however alive he says he is: he holds our memory. */
 #define CONN_UNREAD_TIMEOUT_NS INT64_C(150000000000)
 
+/* A peer from which CONN_WAKE_BYTES come within CONN_PAUSE_MAX_NS is fast: it is left alone for a moment, so that one
+ * receive finds many blocks, and the loop does not wake for each few packets. */
+#define CONN_PAUSE_MIN_NS INT64_C(1000000)
+#define CONN_PAUSE_MAX_NS INT64_C(4000000)
+
 enum {
-    CONN_RECEIVES_PER_WAKE = 4, /* then others get their turn */
+    CONN_WAKE_BYTES = 64 << 10,
+    CONN_PAUSE_BYTES = 512 << 10, /* worth a pause, if it need not be longer than the maximum */
+    CONN_RECEIVES_PER_WAKE = 4,   /* then others get their turn */
     CONN_PARTS_MAX = 128,
 };
 
@@ -46,6 +53,7 @@ void conn_close(struct conn *c, int error)
     list_remove(&c->down_waiter.link);
     list_remove(&c->up_waiter.link);
     timer_clear(&c->env->timers, &c->timer);
+    timer_clear(&c->env->timers, &c->pause);
     turn_remove(&c->flush);
     io_cancel(c->env->io, &c->connect_op);
     io_close(c->env->io, c->socket);
@@ -142,8 +150,10 @@ static size_t total_of(const struct iovec *v, int count)
     return total;
 }
 
-/* One receive call. False when there is nothing more to do now. */
-static bool receive_once(struct conn *c)
+enum receipt { RECEIPT_MORE, RECEIPT_ALL, RECEIPT_NONE };
+
+/* One receive call: there may be more, that was all for now, or somebody else will call again. */
+static enum receipt receive_once(struct conn *c)
 {
     struct env *env = c->env;
     struct iovec v[PEER_SPACE_MAX];
@@ -154,51 +164,71 @@ static bool receive_once(struct conn *c)
     struct bucket *dry = dry_bucket(&env->down, c->torrent_down, room, now_ns, &allowed);
     if (dry) {
         bucket_wait(dry, &c->down_waiter, now_ns);
-        return false;
+        return RECEIPT_NONE;
     }
     count = cut(v, count, allowed);
     int64_t n = io_receive(env->io, c->socket, v, count);
     if (n == SPATE_EAGAIN) {
-        wait_readable(c);
-        return false;
+        return RECEIPT_ALL;
     }
     if (n <= 0) {
         conn_close(c, n == 0 ? SPATE_EEOF : (int)n);
-        return false;
+        return RECEIPT_NONE;
     }
+    c->received_then += (uint64_t)n;
     bucket_spend(&env->down, (uint64_t)n);
     if (c->torrent_down) {
         bucket_spend(c->torrent_down, (uint64_t)n);
     }
     if (peer_received(&c->peer, (size_t)n, now_ns)) {
         conn_close(c, SPATE_ENOMEM);
-        return false;
+        return RECEIPT_NONE;
     }
     if (!drain(c)) {
-        return false;
+        return RECEIPT_NONE;
     }
-    if (peer_has_output(&c->peer) || peer_wants(&c->peer) > 0 || c->peer.fault) {
-        conn_touch(c);
+    conn_touch(c);
+    return (uint64_t)n < allowed ? RECEIPT_ALL : RECEIPT_MORE;
+}
+
+/* How long to leave the peer alone that sent so many bytes in so long; 0: it is slow. */
+static int64_t pause_after(uint64_t bytes, int64_t in_ns)
+{
+    if (bytes == 0 || in_ns / CONN_PAUSE_MAX_NS > (int64_t)(bytes / CONN_WAKE_BYTES) ||
+        in_ns * CONN_WAKE_BYTES / (int64_t)bytes > CONN_PAUSE_MAX_NS) {
+        return 0;
     }
-    if ((uint64_t)n < allowed) {
-        wait_readable(c);
-        return false;
-    }
-    return true;
+    int64_t pause_ns = in_ns * CONN_PAUSE_BYTES / (int64_t)bytes;
+    pause_ns = pause_ns < CONN_PAUSE_MAX_NS ? pause_ns : CONN_PAUSE_MAX_NS;
+    return pause_ns > CONN_PAUSE_MIN_NS ? pause_ns : CONN_PAUSE_MIN_NS;
 }
 
 static void receive(struct conn *c)
 {
-    int calls = 0;
-    while (receive_once(c)) {
-        if (++calls == CONN_RECEIVES_PER_WAKE) {
+    enum receipt receipt = RECEIPT_MORE;
+    int64_t now_ns = io_now(c->env->io), since_ns = now_ns - c->received_at_ns;
+    c->received_at_ns = now_ns;
+    c->received_then = 0;
+    for (int calls = 0; receipt == RECEIPT_MORE && calls < CONN_RECEIVES_PER_WAKE; calls++) {
+        receipt = receive_once(c);
+    }
+    if (receipt != RECEIPT_NONE) {
+        int64_t pause_ns = receipt == RECEIPT_ALL ? pause_after(c->received_then, since_ns) : 0;
+        if (pause_ns > 0) {
+            timer_set(&c->env->timers, &c->pause, now_ns + pause_ns);
+        } else {
             wait_readable(c);
-            break;
         }
     }
     if (c->state == CONN_OPEN) {
         arm(c);
     }
+}
+
+static void on_pause_over(struct timer *timer, int64_t now_ns)
+{
+    (void)now_ns;
+    receive(list_entry(timer, struct conn, pause));
 }
 
 static void on_readable(struct io_op *op, int status)
@@ -447,6 +477,7 @@ static struct conn *create(struct env *env, const struct addr *address, const ui
     c->read_op.done = on_readable;
     c->write_op.done = on_writable;
     c->timer.fire = on_timer;
+    c->pause.fire = on_pause_over;
     upload_init(&c->upload, env, &c->peer);
     c->upload.on_ready = on_upload_ready;
     c->upload.on_failed = on_upload_failed;

@@ -48,6 +48,9 @@ struct conn {
     struct turn_work flush, reap;
     struct bucket_waiter down_waiter, up_waiter;
     struct timer timer;
+    struct timer pause;     /* then it is received from, readable or not */
+    int64_t received_at_ns; /* when that was done last */
+    uint64_t received_then; /* bytes */
     int64_t connect_by_ns;
     int64_t unread_by_ns; /* while write_op is active: by then some of it must have left */
 };

@@ -19,18 +19,22 @@
 #include <sys/uio.h>
 
 enum {
-    PEER_SPECULATE_BYTES = 64 << 10, /* how far ahead answers are guessed */
+    PEER_SPECULATE_BYTES = 1 << 20, /* how far ahead answers are guessed, at most */
     PEER_SPECULATE_BLOCKS = PEER_SPECULATE_BYTES / BLOCK_BYTES,
+    PEER_LANDING_BYTES = 256 << 10,                 /* room when there is no more to guess */
     PEER_SPACE_MAX = 2 * PEER_SPECULATE_BLOCKS + 2, /* parts peer_space() may use */
-    PEER_SCRATCH_BYTES = PEER_SPECULATE_BYTES + PEER_SPACE_MAX * WIRE_PIECE_HEADER_BYTES,
-    PEER_SEND_BLOCKS = 64,   /* that peer_send() yields at once */
-    PEER_EVENTS_MAX = 16384, /* more than PEER_SCRATCH_BYTES of the shortest messages */
+    /* What fills all of them. */
+    PEER_SPACE_BYTES = PEER_SPECULATE_BYTES + LIMIT_PEER_REQUEST_BYTES + PEER_LANDING_BYTES +
+                       PEER_SPACE_MAX * WIRE_PIECE_HEADER_BYTES,
+    PEER_SEND_BLOCKS = 64,    /* that peer_send() yields at once */
+    PEER_EVENTS_MAX = 524288, /* more than a receive holds of the shortest messages with an event */
 };
+_Static_assert(PEER_EVENTS_MAX > PEER_SPACE_BYTES / 5, "the events of one receive always fit");
 
 /* Memory that all peers of a session share within a turn. */
 struct peer_scratch {
-    uint8_t landing[PEER_SCRATCH_BYTES];    /* bytes nobody predicted */
-    uint8_t flat[2 * PEER_SCRATCH_BYTES];   /* a failed prediction, laid out straight */
+    uint8_t landing[PEER_LANDING_BYTES];    /* bytes nobody predicted */
+    uint8_t flat[PEER_SPACE_BYTES];         /* a failed prediction, laid out straight */
     uint8_t sink[LIMIT_PEER_REQUEST_BYTES]; /* blocks nobody wants any more */
     struct {
         uint8_t *bytes;

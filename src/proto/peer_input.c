@@ -1,7 +1,8 @@
 /* Receiving (BEP 3, 6, 10, 54). Bytes land where they are expected to belong; then the stream is
  * read once from front to back, wherever its bytes lie. A block whose bytes landed in its own slot
  * is not copied. When a guess was wrong, bytes are moved; when moving would overwrite bytes not yet
- * read, the rest of the stream is first laid out straight in the scratch. */
+ * read, the rest of the stream is first laid out straight in the scratch. How far ahead is guessed follows
+ * how often the guesses were right. */
 #include "proto/peer_internal.h"
 
 #include "base/error.h"
@@ -35,10 +36,21 @@ static bool head_may_be_answer(const struct peer *p)
     return memcmp(p->head, expected, p->head_size) == 0;
 }
 
+/* The more have been right in a row, the more are guessed: what a wrong guess makes us move stays a small part of what
+ * the right ones spared us. */
+static uint32_t blocks_to_guess(const struct peer *p)
+{
+    int guesses = p->right_guesses;
+    if (guesses < PEER_GUESSES_TRUSTED) {
+        return 1;
+    }
+    return guesses / 4 < PEER_SPECULATE_BLOCKS ? (uint32_t)guesses / 4 : PEER_SPECULATE_BLOCKS;
+}
+
 static void plan_answers(struct peer *p, size_t *planned)
 {
     bool sink_taken = p->reading == PEER_READ_BLOCK && !p->arriving.destination;
-    uint32_t blocks = p->right_guesses >= PEER_GUESSES_TRUSTED ? PEER_SPECULATE_BLOCKS : 1;
+    uint32_t blocks = blocks_to_guess(p);
     size_t head_done = p->reading == PEER_READ_HEAD ? p->head_size : 0;
     for (uint32_t i = 0; i < p->pending_count && i < blocks; i++) {
         const struct peer_pending *next = peer_pending_at(p, i);
@@ -73,8 +85,8 @@ int peer_space(struct peer *p, struct iovec *v)
             (p->reading == PEER_READ_BLOCK || head_may_be_answer(p))) {
             plan_answers(p, &planned);
         }
-        if (planned < PEER_SPECULATE_BYTES) {
-            plan_add(p, p->scratch->landing, PEER_SPECULATE_BYTES - planned);
+        if (planned < PEER_LANDING_BYTES) {
+            plan_add(p, p->scratch->landing, PEER_LANDING_BYTES - planned);
         }
     }
     for (int i = 0; i < p->scratch->plan_count; i++) {
@@ -561,7 +573,7 @@ static bool read_block(struct input *in)
         p->arrived_bytes += (uint32_t)n;
         input_skip(in, n);
     }
-    p->right_guesses++;
+    p->right_guesses += p->right_guesses < 4 * PEER_SPECULATE_BLOCKS;
     block_arrived(p);
     return true;
 }
