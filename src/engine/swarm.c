@@ -467,12 +467,8 @@ static void on_event(struct conn *c, const struct peer_event *event)
         on_choked(sp);
         break;
     case PEER_INTERESTED:
-        swarm_rechoke_later(sp->swarm);
-        break;
     case PEER_NOT_INTERESTED:
-        if (!c->peer.we_choke) { /* its slot is for others now */
-            swarm_rechoke_soon(sp->swarm);
-        }
+        swarm_policy_on_interest(sp);
         break;
     case PEER_HAS:
         on_has(sp);

@@ -67,8 +67,8 @@ struct swarm {
     struct list hungry;  /* of swarm_peer.hungry */
     uint32_t peer_count; /* in the list, dialled ones too */
     uint32_t dialling;
-    uint32_t slots;      /* for uploading */
-    uint32_t slots_free; /* when the choker last ran */
+    uint32_t slots;                    /* for uploading */
+    uint32_t slots_free, slots_wanted; /* by peers that are choked; exact when the choker has run */
     uint32_t banned;
     struct turn_work refill, rechoke;
     struct timer dial_timer, choke_timer, rechoke_timer, tell_timer;

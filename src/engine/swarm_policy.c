@@ -23,10 +23,25 @@ void swarm_rechoke_soon(struct swarm *s)
 
 void swarm_rechoke_later(struct swarm *s)
 {
-    if (s->slots_free > 0) {
-        swarm_rechoke_soon(s);
-    } else if (!s->rechoke_timer.armed && !s->closing) {
+    if (!s->rechoke_timer.armed && !s->closing) {
         timer_set(&s->settings.env->timers, &s->rechoke_timer, swarm_now(s) + SWARM_RECHOKE_NS);
+    }
+}
+
+void swarm_policy_on_interest(struct swarm_peer *sp)
+{
+    struct swarm *s = sp->swarm;
+    const struct peer *p = &sp->conn->peer;
+    uint32_t *count = p->we_choke ? &s->slots_wanted : &s->slots_free;
+    if (p->we_choke == p->interested) {
+        ++*count; /* one more waits, or has no use for its slot */
+    } else if (*count > 0) {
+        --*count;
+    }
+    if (s->slots_free > 0 && s->slots_wanted > 0) {
+        swarm_rechoke_soon(s);
+    } else {
+        swarm_rechoke_later(s);
     }
 }
 
@@ -39,6 +54,7 @@ static void on_rechoke_timer(struct timer *timer, int64_t now_ns)
 static struct choker_peer describe(const struct swarm_peer *sp, int64_t now_ns)
 {
     const struct conn *c = sp->conn;
+    bool counts = c->peer.interested || !c->peer.we_choke;
     return (struct choker_peer){
         .key = c->key,
         .interested = c->peer.interested,
@@ -46,8 +62,9 @@ static struct choker_peer describe(const struct swarm_peer *sp, int64_t now_ns)
         .snubbed = sp->requester.snubbed,
         .optimistic = sp->optimistic,
         .is_seed = sp->is_seed || c->peer.extended.upload_only,
-        .down_rate =
-            PLANT(CHANCE_OF_ITS_OWN) ? (uintptr_t)c >> 4 : rate_per_second(&c->down, now_ns),
+        .down_rate = PLANT(CHANCE_OF_ITS_OWN) ? (uintptr_t)c >> 4
+                     : counts                 ? rate_per_second(&c->down, now_ns)
+                                              : 0,
         .uploaded_since_unchoke = c->up.total_bytes - sp->uploaded_at_unchoke,
         .unchoked_at_ns = sp->unchoked_ns,
         .choked_at_ns = sp->choked_ns,
@@ -80,7 +97,7 @@ static void on_rechoke(struct turn_work *work)
     int64_t now_ns = swarm_now(s);
     struct choker_peer *table = calloc(s->peer_count + 1, sizeof *table);
     struct swarm_peer **owners = calloc(s->peer_count + 1, sizeof *owners);
-    uint32_t count = 0, taken = 0;
+    uint32_t count = 0, taken = 0, wanted = 0;
     if (table && owners) {
         list_for_each (node, &s->peers) {
             struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
@@ -91,11 +108,14 @@ static void on_rechoke(struct turn_work *work)
         }
         choker_run(&s->choker, table, count, s->slots, s->seeding, now_ns);
         for (uint32_t i = 0; i < count; i++) {
-            taken += table[i].unchoked && table[i].interested && !table[i].is_seed;
+            bool wants = table[i].interested && !table[i].is_seed;
+            taken += wants && table[i].unchoked;
+            wanted += wants && !table[i].unchoked;
             carry_out(owners[i], &table[i], now_ns);
         }
     }
     s->slots_free = taken < s->slots ? s->slots - taken : 0;
+    s->slots_wanted = wanted;
     timer_clear(&env->timers, &s->rechoke_timer);
     free(table);
     free(owners);
