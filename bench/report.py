@@ -279,4 +279,4 @@ def aims(record):
     for what, value, how, aim in wanted:
         if value is not None:
             met = value <= aim if how == "<=" else value >= aim
-            yield [what, "%.2f" % value, "%s %g" % (how, aim), "met" if met else "not met"]
+            yield [what, "%.4g" % value, "%s %g" % (how, aim), "met" if met else "not met"]
