@@ -347,6 +347,7 @@ static void on_stop_timer(struct timer *timer, int64_t now_ns)
 
 static void stop(struct torrent *t)
 {
+    torrent_carry_out_waiting_choice(t);
     t->phase = TORRENT_STOPPING;
     t->flushed = false;
     announce_stop(t->announce);
@@ -496,7 +497,7 @@ void torrent_set_wanted(struct torrent *t, const uint8_t *wanted)
     torrent_recount(t);
     if (t->phase == TORRENT_ACTIVE && !t->begin_again) {
         bool was_seeding = t->swarm->seeding;
-        torrent_carry_out_choice(t);
+        t->choice_waits = t->look_needed = true;
         swarm_on_pieces_changed(t->swarm);
         if (was_seeding && !t->swarm->seeding) {
             announce_now(t->announce); /* who seeds is told of no seeds */

@@ -83,9 +83,11 @@ struct torrent {
     bool look_needed;   /* files were made since they were last looked at */
     bool
         begin_again; /* a newly wanted file has to be looked at, or all of it fetched: stop, and go on */
-    bool keeps_parts;   /* bytes of unwanted files are kept: there is a state directory */
-    bool unknown;       /* a sync failed: never call the record clean again */
-    bool read_failed;   /* a piece could not be read: hash it again at the next start */
+    bool
+        choice_waits; /* newly wanted files are recorded as ours before the first of them is made */
+    bool keeps_parts; /* bytes of unwanted files are kept: there is a state directory */
+    bool unknown;     /* a sync failed: never call the record clean again */
+    bool read_failed; /* a piece could not be read: hash it again at the next start */
     bool check_starved; /* a check ran out of memory: what it found is not the whole truth */
     enum { SAVE_IDLE, SAVE_LOOK, SAVE_RECORD, SAVE_SYNC } saving;
     bool save_clean; /* the save that runs is the last one */
@@ -137,6 +139,8 @@ void torrent_begin(struct torrent *);
 void torrent_go_on_preparing(struct torrent *); /* the record stands */
 /* The store learns which files are wanted; after the choice that it is about to carry out. */
 void torrent_carry_out_choice(struct torrent *);
+/* The one that waited for a record, if there is one. */
+void torrent_carry_out_waiting_choice(struct torrent *);
 /* The pieces that hold bytes of a file: first to last; false when it has none. */
 bool torrent_piece_span(const struct torrent *, uint32_t file, uint32_t *first, uint32_t *last);
 

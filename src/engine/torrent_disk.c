@@ -168,7 +168,7 @@ void torrent_begin(struct torrent *t)
     t->error = 0;
     t->text[0] = 0;
     t->read_failed = false;
-    t->begin_again = false;
+    t->begin_again = t->choice_waits = false;
     timer_clear(&t->env->timers, &t->retry_timer);
     if (t->loaded) {
         go_on_after_load(t);
@@ -526,6 +526,14 @@ void torrent_carry_out_choice(struct torrent *t)
         t->want.wanted = t->wanted_lent;
         t->want.ours = t->options->flags & SPATE_ADD_OVERWRITE ? NULL : &t->ours;
         store_want(t->store, &t->want);
+    }
+}
+
+void torrent_carry_out_waiting_choice(struct torrent *t)
+{
+    if (t->choice_waits && t->phase == TORRENT_ACTIVE) {
+        t->choice_waits = false;
+        torrent_carry_out_choice(t);
     }
 }
 

@@ -136,6 +136,9 @@ static void on_recorded(struct io_op *op, int status)
     } else {
         t->has_record = true;
     }
+    if (!t->look_needed) { /* else the record is one from before the choice */
+        torrent_carry_out_waiting_choice(t);
+    }
     if (t->save_clean || !t->sync_needed) {
         finish(t);
         return;
@@ -210,10 +213,23 @@ static void on_synced(struct io_op *op, int status)
     }
 }
 
+/* Wanted files that are not there will be made: should the power fail right after that, they are known to be ours. */
+static void claim_absent_files(struct torrent *t)
+{
+    for (uint32_t i = 0; i < t->metainfo->file_count; i++) {
+        if (t->wanted[i] && t->found[i].what == STORE_ABSENT) {
+            bitset_set(&t->ours, i);
+        }
+    }
+}
+
 void torrent_save_on_looked(struct torrent *t, int status)
 {
     if (status == 0) {
         t->look_needed = false;
+        if (t->choice_waits && t->phase == TORRENT_ACTIVE) {
+            claim_absent_files(t);
+        }
     }
     t->saving = SAVE_RECORD;
     step(t);

@@ -235,10 +235,22 @@ static void recover(struct life *l, bool is_last)
     }
 }
 
+/* A choice of files that is not carried out yet: some of their bytes lie in the part file. */
+static bool any_chooses(const struct world *w)
+{
+    bool any = false;
+    for (int i = 0; i < w->peer_count; i++) {
+        const struct torrent *t = world_torrent(&w->peers[i]);
+        any = any || (t && (t->choice_waits || t->want.op.active));
+    }
+    return any;
+}
+
 /* The last life of each is an undisturbed one, in which everything is wanted. */
 static void finish_storm(struct run *r)
 {
     struct world *w = r->world;
+    int64_t until_ns = io_sim_now(w->sim) + r->set.within * WORLD_SECOND_NS;
     for (int i = (int)r->set.seeds; i < w->peer_count && world_is_well(w); i++) {
         struct life l = {.run = r, .peer = &w->peers[i]};
         if (io_sim_crashed(l.peer->io)) {
@@ -252,6 +264,9 @@ static void finish_storm(struct run *r)
     }
     run_until(r, io_sim_now(w->sim) + WORLD_SECOND_NS); /* the wishes are heard */
     run_finish(r);
+    while (world_is_well(w) && any_chooses(w) && io_sim_now(w->sim) < until_ns) {
+        run_until(r, io_sim_now(w->sim) + w->look_ns);
+    }
     run_end(r);
 }
 
