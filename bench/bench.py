@@ -82,6 +82,13 @@ from contestants import CONTESTANTS, installed  # noqa: E402
 from work import IdleWork, Work, make_payload  # noqa: E402
 
 
+def warm(payload):
+    """On a virtual machine, memory that was never used costs whoever touches it first: let that be nobody."""
+    copies = [shutil.copy(payload, lab.path("warm-%d" % i)) for i in range(2)]
+    for copy in copies:
+        os.unlink(copy)
+
+
 def command():
     """What repeats this run."""
     if options.rows or options.who or options.rounds or options.mib:
@@ -104,6 +111,7 @@ class Bench:
         self.nets = {"lo": nets.loopback(), "veth": nets.veth()}
         self.trackers = {name: nets.Tracker(net.client) for name, net in self.nets.items()}
         self.payload = make_payload(lab.path("payload"), self.mib)
+        warm(self.payload)
 
     def work(self, row):
         key = (row.net, row.torrents)
@@ -132,7 +140,7 @@ class Bench:
     def round(self, number):
         for row in self.rows:
             for name in self.who(row):
-                if self.quick and number > 1 and (row.name not in QUICK_TWICE or name == "Transmission"):
+                if self.quick and number > 1 and row.name not in QUICK_TWICE:
                     continue
                 began = time.monotonic()
                 try:

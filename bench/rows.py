@@ -44,7 +44,7 @@ class Row:
 
 ROWS = [
     Row("download", "Download from one peer", "download", ("floor", "spate", *OTHERS, *PARTS),
-        quick=("floor", "spate", *OTHERS, *PARTS)),
+        quick=("floor", "spate", *FAST, *PARTS)),
     Row("seed", "Seed to one peer", "seed", (*FLOORS, "spate", *OTHERS), quick=(*FLOORS, "spate", *FAST)),
     Row("first-piece", "From the start to the first verified piece", "first", ("spate", *OTHERS),
         quick=("spate", "libtorrent", "aria2", "rTorrent")),
