@@ -7,6 +7,7 @@
 #include "base/plant.h"
 #include "base/text.h"
 #include "engine/swarm_policy.h"
+#include "engine/swarm_superseed.h"
 #include "engine/swarm_tell.h"
 
 #include <stdlib.h>
@@ -116,6 +117,7 @@ static void set_seeding(struct swarm *s, bool seeding)
         return;
     }
     s->seeding = seeding;
+    swarm_superseed_end(s);
     swarm_tell_all(s);
     peerbook_set_seeding(&s->peerbook, seeding, swarm_now(s));
     if (!seeding) {
@@ -270,14 +272,17 @@ static void introduce(struct swarm_peer *sp)
 {
     struct swarm *s = sp->swarm;
     const struct env *env = s->settings.env;
+    const struct bitset nothing = {.count = s->settings.layout->piece_count};
+    bool hides = swarm_superseed_hides(sp);
     struct ext_handshake ours = {.dont_have_id = EXT_DONT_HAVE,
                                  .upload_only_id = EXT_UPLOAD_ONLY,
-                                 .upload_only = s->seeding,
+                                 .upload_only = s->seeding && !hides,
                                  .reqq = LIMIT_PEER_REQUESTS_IN,
                                  .port = env->port,
                                  .your_ip = sp->conn->address};
     text_copy(ours.client, sizeof ours.client, span_text("spate 0.1.0"));
-    peer_introduce(&sp->conn->peer, &s->settings.pieces->have, &ours);
+    peer_introduce(&sp->conn->peer, hides ? &nothing : &s->settings.pieces->have, &ours);
+    swarm_superseed_show(sp);
 }
 
 /* Another connection to the same client; NULL: none. */
@@ -417,6 +422,7 @@ static void on_closed(struct conn *c, int error)
     peer_destroy(sp);
     c->owner_data = NULL;
     if (!s->closing) {
+        swarm_superseed_on_gone(s, c->key);
         swarm_rechoke_later(s);
         swarm_dial_soon(s);
         s->owner.on_change(s->owner.user, SPATE_CHANGED_PEERS);
@@ -472,9 +478,11 @@ static void on_event(struct conn *c, const struct peer_event *event)
         break;
     case PEER_HAS:
         on_has(sp);
+        swarm_superseed_on_has(sp);
         break;
     case PEER_HAVE:
         on_have(sp, event->piece);
+        swarm_superseed_on_had(sp, event->piece);
         break;
     case PEER_DONT_HAVE:
         on_dont_have(sp, event->piece);
@@ -494,9 +502,11 @@ static void on_event(struct conn *c, const struct peer_event *event)
     case PEER_EXTENDED:
         on_extended(sp);
         break;
+    case PEER_REQUEST: /* the connection serves what may be served */
+        swarm_superseed_on_asked(sp, event->block.piece);
+        break;
     case PEER_UNCHOKED:
     case PEER_HANDSHAKE:
-    case PEER_REQUEST: /* the connection serves what may be served */
     case PEER_SUGGEST:
     case PEER_FAULT:
         break;
@@ -523,6 +533,9 @@ static void on_uploaded(struct conn *c, uint64_t bytes, int64_t now_ns)
     struct swarm *s = swarm_peer_of(c)->swarm;
     s->totals.uploaded_bytes += bytes;
     rate_add(&s->up_rate, bytes, now_ns);
+    if (s->superseed) {
+        turn_add(&s->settings.env->turn, &s->superseed_turn); /* not amid what is being sent */
+    }
     s->owner.on_change(s->owner.user, 0);
 }
 
@@ -627,6 +640,7 @@ int swarm_create(const struct swarm_settings *settings, struct swarm_owner owner
     turn_work_init(&s->refill, on_refill);
     swarm_tell_init(s);
     swarm_policy_init(s);
+    swarm_superseed_init(s);
     swarm_on_pieces_changed(s);
     *out = s;
     return 0;
@@ -644,8 +658,11 @@ static void part(struct swarm *s)
     timer_clear(timers, &s->choke_timer);
     timer_clear(timers, &s->rechoke_timer);
     timer_clear(timers, &s->tell_timer);
+    timer_clear(timers, &s->superseed_timer);
+    swarm_superseed_end(s);
     turn_remove(&s->refill);
     turn_remove(&s->rechoke);
+    turn_remove(&s->superseed_turn);
 }
 
 void swarm_close(struct swarm *s)
@@ -703,5 +720,6 @@ bool swarm_is_consistent(const struct swarm *s)
     return peers == s->peer_count && seeds == s->picker.seeds && picker_is_consistent(&s->picker) &&
            requests_is_consistent(&s->requests) && parole_is_consistent(&s->parole) &&
            peerbook_is_consistent(&s->peerbook) && assembly_is_consistent(s->assembly) &&
-           pieces_is_consistent(s->settings.pieces);
+           pieces_is_consistent(s->settings.pieces) &&
+           (!s->superseed || superseed_is_consistent(s->superseed));
 }

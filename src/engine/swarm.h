@@ -13,6 +13,7 @@
 #include "swarm/picker.h"
 #include "swarm/pieces.h"
 #include "swarm/requests.h"
+#include "swarm/superseed.h"
 
 /* What a swarm tells its torrent. Called from the loop, never from inside a call on the swarm but
  * for swarm_close(). The owner may close the swarm only from a later turn. */
@@ -70,8 +71,10 @@ struct swarm {
     uint32_t slots;                    /* for uploading */
     uint32_t slots_free, slots_wanted; /* by peers that are choked; exact when the choker has run */
     uint32_t banned;
-    struct turn_work refill, rechoke;
-    struct timer dial_timer, choke_timer, rechoke_timer, tell_timer;
+    struct turn_work refill, rechoke, superseed_turn;
+    struct timer dial_timer, choke_timer, rechoke_timer, tell_timer, superseed_timer;
+    struct superseed *superseed;     /* NULL: we show everybody all that we have */
+    uint64_t superseed_from_bytes;   /* uploaded when it began */
     uint32_t news[SWARM_NEWS_MAX];   /* ring: the pieces that were written last */
     uint64_t news_count;             /* since the beginning */
     uint64_t told_count[SWARM_EARS]; /* of these, that they have heard of */

@@ -26,6 +26,9 @@ struct swarm_peer {
     uint32_t interesting; /* pieces it has that we want and miss */
     uint32_t allowed_fast[LIMIT_PEER_ALLOWED_FAST];
     uint32_t allowed_fast_count;
+    struct superseed_view view;
+    bool telling;        /* super-seeding is over: it is told of the rest, from tell_next on */
+    uint32_t tell_next;  /* piece */
     struct list scratch; /* of struct swarm_scratch */
     struct timer expire; /* of its requests */
     int64_t connected_ns, unchoked_ns, choked_ns;

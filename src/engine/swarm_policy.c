@@ -4,6 +4,7 @@
 
 #include "base/plant.h"
 #include "base/text.h"
+#include "engine/swarm_superseed.h"
 #include "engine/swarm_tell.h"
 
 #include <stdlib.h>
@@ -84,9 +85,11 @@ static void carry_out(struct swarm_peer *sp, const struct choker_peer *decision,
         sp->uploaded_at_unchoke = sp->conn->up.total_bytes;
     } else {
         sp->choked_ns = now_ns;
+        swarm_superseed_on_choked(sp);
     }
     peer_choke(&sp->conn->peer, !decision->unchoked);
     upload_trim(&sp->conn->upload);
+    swarm_superseed_show(sp);
     conn_touch(sp->conn);
 }
 

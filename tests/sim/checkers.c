@@ -15,6 +15,8 @@ enum { OTHER_SOCKETS = 2 * SESSION_FAMILIES }; /* that listen, for connections a
 /* News leave at the end of the turn; so much may lie before them in the buffers of a host. */
 #define NEWS_NS    (2 * WORLD_SECOND_NS)
 #define NEWS_BYTES (UINT64_C(2) << 20)
+/* Among many thousands of connections over full lines there is one on which it is as many times more. */
+enum { NEWS_CROWD = 64, NEWS_CROWD_TIMES = 4 };
 /* And on a line that loses this much, behind segments that are lost several times over. */
 #define NEWS_LOSS_PPM 10000
 #define NEWS_LOST_NS  (60 * WORLD_SECOND_NS)
@@ -148,8 +150,8 @@ static int64_t news_ns(const struct world_peer *p)
 {
     uint64_t up = p->link.up_bytes_per_s;
     int64_t lost_ns = p->link.loss_ppm > NEWS_LOSS_PPM ? NEWS_LOST_NS : 0;
-    return NEWS_NS + lost_ns +
-           (up > 0 ? (int64_t)(NEWS_BYTES * (uint64_t)WORLD_SECOND_NS / up) : 0);
+    uint64_t bytes = NEWS_BYTES * (p->world->peer_count > NEWS_CROWD ? NEWS_CROWD_TIMES : 1);
+    return NEWS_NS + lost_ns + (up > 0 ? (int64_t)(bytes * (uint64_t)WORLD_SECOND_NS / up) : 0);
 }
 
 static bool was_dark(const struct world_peer *p)
@@ -171,6 +173,16 @@ static struct swarm_peer *who_should_know(struct world_peer *p, const struct swa
     return lasted ? sp : NULL;
 }
 
+/* Super-seeding, it has not told everybody of everything. */
+static bool hides(const struct swarm *s)
+{
+    bool any = s->superseed != NULL;
+    list_for_each (node, &s->peers) {
+        any = any || list_entry(node, struct swarm_peer, link)->view.hidden;
+    }
+    return any;
+}
+
 /* What it has had for a while is known to everybody who is connected and lacks it. */
 static void check_news(struct world_peer *p, const struct torrent *t)
 {
@@ -178,6 +190,10 @@ static void check_news(struct world_peer *p, const struct torrent *t)
     struct torrent *theirs;
     for (size_t i = 0; i < bitset_bytes(p->news.count); i++) {
         p->news.bytes[i] &= t->pieces.have.bytes[i];
+    }
+    if (hides(t->swarm)) {
+        bitset_empty(&p->news);
+        p->news_ns = now_ns;
     }
     if (now_ns - p->news_ns < news_ns(p)) {
         return;
