@@ -412,7 +412,9 @@ static void on_closed(struct conn *c, int error)
         if (c->peer.fault == PEER_FAULT_SELF) {
             peerbook_on_self(&s->peerbook, &sp->listens);
         } else if (error == 0) {
-            peerbook_undo(&s->peerbook, &sp->listens, swarm_now(s)); /* we broke it off */
+            peerbook_on_broken_off(&s->peerbook, &sp->listens, swarm_now(s));
+        } else if (error == SPATE_EREFUSED) {
+            peerbook_on_refused(&s->peerbook, &sp->listens, swarm_now(s));
         } else {
             peerbook_on_failed(&s->peerbook, &sp->listens, swarm_now(s));
         }

@@ -6,6 +6,8 @@
  *     connected goes after those that never were, one in use never goes.
  *   - An address that never completed a handshake is dialled only with the strangers' leave and
  *     backs off by itself: 15 minutes, 30, 60, then 6 hours.
+ *   - Of those that were never tried, the ones that were named last come first: trackers name a peer
+ *     for half an hour after it has gone.
  *   - One that did is tried again after 30 s, 1 and 2 minutes, then every hour.
  *   - What the user named is tried at once and again after 1 s, 2 s, 4 s ... up to a minute, for
  *     ever.
@@ -22,6 +24,8 @@ enum {
     FAILURES_MAX = 3, /* libtorrent's max_failcount: then the long pause */
     PORT_MIN = 1024,  /* services live below, not peers */
     USER_PAUSE_MAX_S = 60,
+    RANK_MINUTES_BITS = 24, /* thirty years of uptime */
+    RANK_MINUTES_MAX = (1 << RANK_MINUTES_BITS) - 1,
 };
 
 #define NS_PER_S         INT64_C(1000000000)
@@ -44,6 +48,7 @@ struct peerbook_entry {
     bool is_self;
     bool is_stranger; /* it waits because the strangers said so */
     int64_t connected_ns;
+    int64_t named_ns; /* when its source last named it */
 };
 
 struct peerbook_ban {
@@ -61,11 +66,11 @@ static struct addr ip_of(const struct addr *address)
     return ip;
 }
 
-static void on_proven(struct strangers_waiter *waiter, const struct addr *address);
+static void on_allowed(struct strangers_waiter *waiter, const struct addr *address);
 
 void peerbook_init(struct peerbook *b, struct strangers *strangers, uint64_t seed)
 {
-    *b = (struct peerbook){.strangers = strangers, .waiter = {.on_proven = on_proven}};
+    *b = (struct peerbook){.strangers = strangers, .waiter = {.on_allowed = on_allowed}};
     list_init(&b->waiter.link);
     dice_init(&b->dice, seed);
     uint64_t keys[2] = {dice_next(&b->dice), dice_next(&b->dice)};
@@ -109,7 +114,7 @@ static void wait_until(struct peerbook *b, struct peerbook_entry *e, int64_t at_
     heap_insert(&b->waiting, &e->node, at_ns);
 }
 
-/* The best first: source, what it was worth before, then by lot. */
+/* The best first: source, what it was worth before, who was named last, then by lot. */
 static int64_t rank_of(struct peerbook *b, const struct peerbook_entry *e)
 {
     uint32_t failures = e->failures < FAILURES_MAX ? e->failures : FAILURES_MAX;
@@ -117,6 +122,9 @@ static int64_t rank_of(struct peerbook *b, const struct peerbook_entry *e)
     rank = rank * 2 + (e->proven ? 0 : 1);
     rank = rank * (FAILURES_MAX + 1) + failures;
     rank = rank * (PEER_SOURCE_PEX + 1) + (int64_t)e->source;
+    /* To the minute: names of one answer are alike. */
+    int64_t minutes = e->named_ns / (60 * NS_PER_S);
+    rank = (rank << RANK_MINUTES_BITS) | (RANK_MINUTES_MAX - (minutes & RANK_MINUTES_MAX));
     return (rank << 32) | (int64_t)(dice_next(&b->dice) >> 32);
 }
 
@@ -214,7 +222,9 @@ int peerbook_add(struct peerbook *b, const struct addr *address, enum peer_sourc
     if (e) {
         bool promoted = source < e->source;
         e->source = promoted ? source : e->source;
-        if (promoted && source == PEER_SOURCE_USER && e->state == ENTRY_WAITING) {
+        e->named_ns = now_ns;
+        if (e->state == ENTRY_READY ||
+            (promoted && source == PEER_SOURCE_USER && e->state == ENTRY_WAITING)) {
             make_ready(b, e);
         }
         return 0;
@@ -226,7 +236,8 @@ int peerbook_add(struct peerbook *b, const struct addr *address, enum peer_sourc
     if (!e) {
         return SPATE_ENOMEM;
     }
-    *e = (struct peerbook_entry){.addr = *address, .state = ENTRY_PARKED, .source = source};
+    *e = (struct peerbook_entry){
+        .addr = *address, .state = ENTRY_PARKED, .source = source, .named_ns = now_ns};
     if (map_put(&b->by_addr, &e->addr, e)) {
         free(e);
         return SPATE_ENOMEM;
@@ -271,8 +282,8 @@ bool peerbook_next(struct peerbook *b, int64_t now_ns, struct addr *out)
     return false;
 }
 
-/* Those at this IP address that waited only because nobody there had proven himself. */
-static void on_proven(struct strangers_waiter *waiter, const struct addr *address)
+/* Those at this IP address that waited only because the strangers said so. */
+static void on_allowed(struct strangers_waiter *waiter, const struct addr *address)
 {
     struct peerbook *b = list_entry(waiter, struct peerbook, waiter);
     struct peerbook_entry *e;
@@ -314,6 +325,22 @@ void peerbook_on_failed(struct peerbook *b, const struct addr *address, int64_t 
     if (e && e->state == ENTRY_DIALLING) {
         e->failures++;
         wait_until(b, e, now_ns + pause_ns(b, e));
+    }
+}
+
+void peerbook_on_refused(struct peerbook *b, const struct addr *address, int64_t now_ns)
+{
+    peerbook_on_failed(b, address, now_ns);
+    if (b->strangers) {
+        strangers_on_refused(b->strangers, address);
+    }
+}
+
+void peerbook_on_broken_off(struct peerbook *b, const struct addr *address, int64_t now_ns)
+{
+    struct peerbook_entry *e = find(b, address);
+    if (e && e->state == ENTRY_DIALLING) {
+        wait_until(b, e, now_ns);
     }
 }
 

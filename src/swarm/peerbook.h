@@ -20,8 +20,9 @@ struct peerbook {
     struct dice dice;
     bool seeding; /* we have everything: seeds are not dialled */
     struct strangers_waiter waiter;
-    void (*on_ready)(struct peerbook *); /* peerbook_next() has something: another torrent proved an
-                                            address; set by the owner, may be NULL */
+    void (*on_ready)(
+        struct peerbook *); /* peerbook_next() may have something: an address was proven or
+                                            refused; set by the owner, may be NULL */
 };
 
 /* Takes no memory until something is added. */
@@ -33,13 +34,17 @@ void peerbook_deinit(struct peerbook *);
  * SPATE_ENOMEM. */
 int peerbook_add(struct peerbook *, const struct addr *, enum peer_source, int64_t now_ns);
 
-/* Whom to dial; it counts as being dialled until one of the next three. False: nobody yet. */
+/* Whom to dial; it counts as being dialled until one of the next five. False: nobody yet. */
 bool peerbook_next(struct peerbook *, int64_t now_ns, struct addr *out);
 /* The handshake completed (also incoming, when its listening address is known; proves the IP address to
  * the strangers). Unknown addresses are ignored otherwise. */
 void peerbook_on_connected(struct peerbook *, const struct addr *, int64_t now_ns);
 /* No connection, or no handshake. Ignored when it is not being dialled. */
 void peerbook_on_failed(struct peerbook *, const struct addr *, int64_t now_ns);
+/* The same, and its host answered that nobody is at that port: others there may be tried the sooner. */
+void peerbook_on_refused(struct peerbook *, const struct addr *, int64_t now_ns);
+/* The dial was under way when we gave it up: no failure, but an attempt. */
+void peerbook_on_broken_off(struct peerbook *, const struct addr *, int64_t now_ns);
 /* We did not dial it after all, for reasons of ours: no failure, and no attempt. */
 void peerbook_undo(struct peerbook *, const struct addr *, int64_t retry_ns);
 /* A completed connection has ended. */

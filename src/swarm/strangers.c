@@ -3,21 +3,30 @@
  * attacks).
  *
  * Commandments:
- *   - To an address that never completed a handshake with us one attempt in 10 minutes, to an IP
- *     address whatever the port 3 in an hour, over all torrents together.
+ *   - To an address that never completed a handshake with us one attempt in 10 minutes and 3 in an
+ *     hour, over all torrents together.
+ *   - To an IP address whatever the port 3 in an hour that are under way or got no answer. A port
+ *     that refused costs its host one packet each way, and others beside it may serve: those are
+ *     not of the 3, but of 20 in an hour altogether. Every other end is like silence.
  *   - What makes a refusal is never forgotten to make room: when the table is full of fresh
  *     attempts, nobody new is dialled.
  *   - Proof is of the IP address; what was proven may be forgotten, which only makes it a
  *     stranger again.
- *   - Who was refused hears of the proof: torrents often have their peers in common, and the
- *     second need not wait for what the first finds out at once. */
+ *   - Who was turned away hears of what lets him try again: torrents often have their peers in
+ *     common, and the second need not wait for what the first finds out at once. */
 #include "swarm/strangers.h"
 
 #include "base/limits.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { ATTEMPTS_MAX = 3 }; /* within FORGET_NS to one IP address */
+/* Within FORGET_NS to one IP address. */
+enum {
+    SILENT_MAX = 3,    /* that were not refused */
+    ATTEMPTS_MAX = 20, /* altogether */
+    PORT_MAX = 3,      /* to one port of it */
+};
 
 #define NS_PER_S  INT64_C(1000000000)
 #define AGAIN_NS  (600 * NS_PER_S)
@@ -26,14 +35,18 @@ enum { ATTEMPTS_MAX = 3 }; /* within FORGET_NS to one IP address */
 struct attempt {
     int64_t at_ns;
     uint16_t port;
+    bool refused;
 };
 
 struct stranger {
     struct list node; /* in unproven or proven */
     struct addr ip;   /* without port */
     bool proven;
-    uint32_t attempt_count; /* within the last hour, oldest first */
-    struct attempt attempts[ATTEMPTS_MAX];
+    bool missed; /* somebody was turned away since those who wait were last told */
+    uint32_t attempt_count;
+    struct attempt
+        *many; /* ATTEMPTS_MAX of them, once one was refused: most hosts need no such memory */
+    struct attempt few[SILENT_MAX];
 };
 
 static struct addr ip_of(const struct addr *address)
@@ -61,6 +74,7 @@ static void forget(struct strangers *s, struct stranger *stranger)
     } else {
         s->unproven_count--;
     }
+    free(stranger->many);
     free(stranger);
 }
 
@@ -97,21 +111,67 @@ static struct stranger *add(struct strangers *s, const struct addr *address)
     return stranger;
 }
 
+/* The oldest first. */
+static struct attempt *attempts_of(struct stranger *stranger)
+{
+    return stranger->many ? stranger->many : stranger->few;
+}
+
 static void forget_old_attempts(struct stranger *stranger, int64_t now_ns)
 {
+    struct attempt *attempts = attempts_of(stranger);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < stranger->attempt_count; i++) {
-        if (now_ns - stranger->attempts[i].at_ns < FORGET_NS) {
-            stranger->attempts[kept++] = stranger->attempts[i];
+        if (now_ns - attempts[i].at_ns < FORGET_NS) {
+            attempts[kept++] = attempts[i];
         }
     }
     stranger->attempt_count = kept;
 }
 
-static int64_t youngest_ns(const struct stranger *stranger)
+static int64_t youngest_ns(struct stranger *stranger)
 {
-    return stranger->attempt_count ? stranger->attempts[stranger->attempt_count - 1].at_ns
+    return stranger->attempt_count ? attempts_of(stranger)[stranger->attempt_count - 1].at_ns
                                    : INT64_MIN / 2;
+}
+
+static uint32_t silent_count(struct stranger *stranger)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < stranger->attempt_count; i++) {
+        count += !attempts_of(stranger)[i].refused;
+    }
+    return count;
+}
+
+/* When this port of it may be tried again: now, or later. */
+static int64_t retry_at_ns(struct stranger *stranger, uint16_t port, int64_t now_ns)
+{
+    const struct attempt *attempts = attempts_of(stranger);
+    int64_t retry_ns = now_ns;
+    uint32_t silent = 0, at_port = 0;
+    /* From the youngest: the one that makes a maximum full, when it is forgotten. */
+    for (uint32_t i = stranger->attempt_count; i-- > 0;) {
+        const struct attempt *a = &attempts[i];
+        bool is_port = a->port == port;
+        silent += !a->refused;
+        at_port += is_port;
+        bool fills = (!a->refused && silent == SILENT_MAX) || (is_port && at_port == PORT_MAX) ||
+                     stranger->attempt_count - i == ATTEMPTS_MAX;
+        int64_t pause_ns = fills ? FORGET_NS : is_port ? AGAIN_NS : 0;
+        if (a->at_ns + pause_ns > retry_ns) {
+            retry_ns = a->at_ns + pause_ns;
+        }
+    }
+    return retry_ns;
+}
+
+static void tell_waiters(struct strangers *s, const struct addr *address)
+{
+    list_for_each_safe (node, &s->waiters) {
+        struct strangers_waiter *waiter = list_entry(node, struct strangers_waiter, link);
+        waiter->on_allowed(waiter, address);
+    }
 }
 
 /* The list is in the order of the youngest attempts: the old ones are at its front. */
@@ -145,18 +205,13 @@ bool strangers_dial(struct strangers *s, const struct addr *address, int64_t now
         }
     }
     forget_old_attempts(stranger, now_ns);
-    for (uint32_t i = 0; i < stranger->attempt_count; i++) {
-        if (stranger->attempts[i].port == address->port &&
-            now_ns - stranger->attempts[i].at_ns < AGAIN_NS) {
-            *retry_ns = stranger->attempts[i].at_ns + AGAIN_NS;
-            return false;
-        }
-    }
-    if (stranger->attempt_count == ATTEMPTS_MAX) {
-        *retry_ns = stranger->attempts[0].at_ns + FORGET_NS;
+    *retry_ns = retry_at_ns(stranger, address->port, now_ns);
+    if (*retry_ns > now_ns) {
+        stranger->missed = true;
         return false;
     }
-    stranger->attempts[stranger->attempt_count++] = (struct attempt){now_ns, address->port};
+    attempts_of(stranger)[stranger->attempt_count++] =
+        (struct attempt){.at_ns = now_ns, .port = address->port};
     list_remove(&stranger->node);
     list_push_back(&s->unproven, &stranger->node);
     return true;
@@ -166,7 +221,7 @@ void strangers_undo(struct strangers *s, const struct addr *address)
 {
     struct stranger *stranger = find(s, address);
     if (!stranger || stranger->proven || stranger->attempt_count == 0 ||
-        stranger->attempts[stranger->attempt_count - 1].port != address->port) {
+        attempts_of(stranger)[stranger->attempt_count - 1].port != address->port) {
         return;
     }
     stranger->attempt_count--;
@@ -183,6 +238,33 @@ void strangers_undo(struct strangers *s, const struct addr *address)
     }
     list_remove(&stranger->node);
     list_insert_between(&stranger->node, before, before->next);
+}
+
+void strangers_on_refused(struct strangers *s, const struct addr *address)
+{
+    struct stranger *stranger = find(s, address);
+    struct attempt *refused = NULL;
+    for (uint32_t i = 0; stranger && !stranger->proven && i < stranger->attempt_count; i++) {
+        struct attempt *a = &attempts_of(stranger)[i];
+        refused = a->port == address->port && !a->refused ? a : refused;
+    }
+    if (!refused) {
+        return;
+    }
+    if (!stranger->many) {
+        struct attempt *many = calloc(ATTEMPTS_MAX, sizeof *many);
+        if (!many) {
+            return; /* like silence, then */
+        }
+        memcpy(many, stranger->few, sizeof stranger->few);
+        refused = many + (refused - stranger->few);
+        stranger->many = many;
+    }
+    refused->refused = true;
+    if (stranger->missed) {
+        stranger->missed = false;
+        tell_waiters(s, address);
+    }
 }
 
 void strangers_wait(struct strangers *s, struct strangers_waiter *waiter)
@@ -211,12 +293,11 @@ void strangers_on_proven(struct strangers *s, const struct addr *address)
     s->unproven_count--;
     stranger->proven = true;
     stranger->attempt_count = 0;
+    free(stranger->many);
+    stranger->many = NULL;
     list_push_back(&s->proven, &stranger->node);
     s->proven_count++;
-    list_for_each_safe (node, &s->waiters) {
-        struct strangers_waiter *waiter = list_entry(node, struct strangers_waiter, link);
-        waiter->on_proven(waiter, address);
-    }
+    tell_waiters(s, address);
 }
 
 bool strangers_is_proven(const struct strangers *s, const struct addr *address)
@@ -231,7 +312,8 @@ bool strangers_is_consistent(const struct strangers *s)
     int64_t before_ns = INT64_MIN;
     list_for_each (node, &s->unproven) {
         struct stranger *stranger = list_entry(node, struct stranger, node);
-        if (stranger->proven || stranger->attempt_count > ATTEMPTS_MAX ||
+        if (stranger->proven || silent_count(stranger) > SILENT_MAX ||
+            stranger->attempt_count > (stranger->many ? ATTEMPTS_MAX : SILENT_MAX) ||
             youngest_ns(stranger) < before_ns || find(s, &stranger->ip) != stranger) {
             return false;
         }
@@ -240,7 +322,8 @@ bool strangers_is_consistent(const struct strangers *s)
     }
     list_for_each (node, &s->proven) {
         struct stranger *stranger = list_entry(node, struct stranger, node);
-        if (!stranger->proven || find(s, &stranger->ip) != stranger) {
+        if (!stranger->proven || stranger->attempt_count > 0 ||
+            find(s, &stranger->ip) != stranger) {
             return false;
         }
         proven++;

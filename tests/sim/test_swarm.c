@@ -135,12 +135,64 @@ static void who_dials_in_counts_as_a_connection_of_the_session(void **state)
     world_destroy(w);
 }
 
+/* A tracker names it to the peer; the real ones of a world name only who announces. */
+static void name_to(const struct world_peer *p, const struct world_peer *host, uint16_t port)
+{
+    struct addr address = host->address;
+    address.port = port;
+    swarm_add_peer(world_torrent(p)->swarm, &address, PEER_SOURCE_TRACKER);
+}
+
+static void the_only_seed_is_found_behind_many_dead_ports_of_its_host(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world *w = world_create(seed);
+        struct io_sim_link link = home(0);
+        world_set_torrent(w, &torrent);
+        struct world_peer *host = world_add(w, &link, true);
+        struct world_peer *leecher = world_add(w, &link, false);
+        assert_true(world_run(w, WORLD_SECOND_NS));
+        for (uint16_t i = 1; i <= 12; i++) {
+            name_to(leecher, host, (uint16_t)(host->address.port + i));
+        }
+        name_to(leecher, host, host->address.port);
+        assert_true(world_finish(w, 10 * WORLD_SECOND_NS));
+        world_destroy(w);
+    }
+}
+
+static void a_victim_that_never_answers_is_dialled_three_times_an_hour(void **state)
+{
+    (void)state;
+    enum { SYNS_OF_A_DIAL = 4, HOURS = 3 }; /* at 0, 1, 3 and 7 seconds: it is given up after 10 */
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
+    struct world *w = world_create(8);
+    struct io_sim_link link = home(0);
+    world_set_torrent(w, &torrent);
+    struct world_peer *victim = world_add_host(w, &link, "victim");
+    struct world_peer *leecher = world_add(w, &link, false);
+    world_set_up(victim, false);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    for (int minute = 0; minute < HOURS * 60; minute++) {
+        for (uint16_t i = 0; i < 10; i++) {
+            name_to(leecher, victim, (uint16_t)(6000 + minute * 10 + i));
+        }
+        assert_true(world_run(w, 60 * WORLD_SECOND_NS));
+    }
+    assert_int_equal(io_sim_traffic(leecher->io).lost_packets, HOURS * 3 * SYNS_OF_A_DIAL);
+    world_destroy(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_seed_and_eight_leechers_finish_twice_alike),
         cmocka_unit_test(another_seed_is_another_run_with_the_same_end),
         cmocka_unit_test(who_dials_in_counts_as_a_connection_of_the_session),
+        cmocka_unit_test(the_only_seed_is_found_behind_many_dead_ports_of_its_host),
+        cmocka_unit_test(a_victim_that_never_answers_is_dialled_three_times_an_hour),
         cmocka_unit_test(peers_meet_through_an_http_tracker),
         cmocka_unit_test(peers_that_were_named_by_hand_need_no_tracker),
         cmocka_unit_test(one_leecher_takes_about_what_the_line_takes),

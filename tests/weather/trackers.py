@@ -1,5 +1,6 @@
 """Trackers in bad weather: whatever they answer, or do not, the transfer is unaffected and the exit is quick."""
 
+import contextlib
 import gzip
 import os
 import socket
@@ -113,6 +114,26 @@ def silent_udp():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("127.0.0.1", 0))
         unaffected("udp://127.0.0.1:%d/announce" % s.getsockname()[1])
+
+
+@test("the only seed is found behind six dead ports of its address")
+def dead_ports():
+    seeder, address = seed(torrent, state="seed_behind")
+    with contextlib.ExitStack() as stack:
+        # Bound and not listening: each refuses, and nobody else takes the port meanwhile.
+        dead = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(6)]
+        for s in dead:
+            s.bind(("127.0.0.1", 0))
+        ports = [s.getsockname()[1] for s in dead] + [int(address.rsplit(":", 1)[1])]
+        peers = b"".join(socket.inet_aton("127.0.0.1") + port.to_bytes(2, "big") for port in ports)
+        tracker = Tracker(reply(200, b"d8:intervali1800e5:peers%d:%se" % (len(peers), peers)))
+        for i in range(5):  # who is dialled first is decided by lot
+            where = path("behind%d" % i)
+            run("get", torrent, "-o", where, "--bind", "127.0.0.1", "--tracker", tracker.url,
+                state="get_behind%d" % i, check=0, timeout=30)
+            equal(read(os.path.join(where, "tracked.bin")) == data, True, "identical bytes")
+        tracker.close()
+    end(seeder)
 
 
 @test("a name that does not resolve holds up nothing")

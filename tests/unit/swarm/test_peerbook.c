@@ -173,9 +173,10 @@ static void a_connection_that_ends_at_once_is_a_failure(void **state)
     peerbook_deinit(&b);
 }
 
-static void a_victim_named_in_many_torrents_gets_few_attempts(void **state)
+/* How often an address named in many torrents, with many ports, is dialled in an hour. */
+static uint32_t attempts_at_a_victim(void (*answers)(struct peerbook *, const struct addr *,
+                                                     int64_t))
 {
-    (void)state;
     enum { TORRENTS = 40 };
     struct peerbook books[TORRENTS];
     struct strangers s;
@@ -193,15 +194,125 @@ static void a_victim_named_in_many_torrents_gets_few_attempts(void **state)
             struct addr a;
             while (peerbook_next(&books[i], now, &a)) {
                 attempts++;
-                peerbook_on_failed(&books[i], &a, now);
+                answers(&books[i], &a, now);
             }
         }
     }
-    assert_true(attempts >= 1 && attempts <= 3);
     for (uint32_t i = 0; i < TORRENTS; i++) {
         assert_true(peerbook_is_consistent(&books[i]));
         peerbook_deinit(&books[i]);
     }
+    strangers_deinit(&s);
+    return attempts;
+}
+
+static void a_victim_named_in_many_torrents_gets_few_attempts(void **state)
+{
+    (void)state;
+    assert_int_equal(attempts_at_a_victim(peerbook_on_failed), 3);
+    assert_int_equal(attempts_at_a_victim(peerbook_on_broken_off), 3);
+    assert_int_equal(attempts_at_a_victim(peerbook_on_refused), 20);
+}
+
+static void a_peer_behind_dead_ports_of_its_address_is_found_at_once(void **state)
+{
+    (void)state;
+    enum { DEAD = 12 };
+    for (uint64_t lot = 1; lot <= 50; lot++) {
+        struct peerbook b;
+        struct strangers s;
+        struct addr under_way[3], a, alive = host(1, 6881 + DEAD);
+        uint32_t count = 0, dialled = 0;
+        bool found = false;
+        strangers_init(&s, seed);
+        peerbook_init(&b, &s, lot);
+        for (uint16_t i = 0; i <= DEAD; i++) {
+            a = host(1, (uint16_t)(6881 + i));
+            assert_int_equal(peerbook_add(&b, &a, PEER_SOURCE_TRACKER, S), 1);
+        }
+        while (!found) {
+            while (count < 3 && peerbook_next(&b, S, &under_way[count])) {
+                count++;
+                dialled++;
+            }
+            assert_true(count > 0 && none(&b, S));
+            found = addr_equals(&under_way[0], &alive);
+            if (!found) {
+                peerbook_on_refused(&b, &under_way[0], S);
+                under_way[0] = under_way[--count];
+            }
+            assert_true(peerbook_is_consistent(&b));
+        }
+        assert_true(dialled <= DEAD + 1);
+        peerbook_deinit(&b);
+        strangers_deinit(&s);
+    }
+}
+
+static void a_port_that_was_refused_goes_behind_those_that_were_not_tried(void **state)
+{
+    (void)state;
+    struct peerbook b;
+    struct strangers s;
+    struct addr a, refused = host(1, 6881);
+    strangers_init(&s, seed);
+    peerbook_init(&b, &s, 1);
+    add(&b, 1, PEER_SOURCE_TRACKER);
+    a = next(&b, S);
+    peerbook_on_refused(&b, &a, S);
+    int64_t later = 3700 * S;
+    for (uint16_t port = 6882; port < 6884; port++) {
+        a = host(1, port);
+        peerbook_add(&b, &a, PEER_SOURCE_TRACKER, S);
+    }
+    peerbook_add(&b, &refused, PEER_SOURCE_TRACKER, later); /* even when it is named again */
+    for (int i = 0; i < 3; i++) {
+        a = next(&b, later);
+        assert_int_equal(addr_equals(&a, &refused), i == 2);
+    }
+    peerbook_deinit(&b);
+    strangers_deinit(&s);
+}
+
+static void who_was_named_last_is_dialled_first(void **state)
+{
+    (void)state;
+    struct peerbook b;
+    peerbook_init(&b, NULL, 1);
+    for (uint32_t i = 0; i < 40; i++) {
+        add(&b, i, PEER_SOURCE_TRACKER);
+    }
+    for (uint32_t i = 0; i < 40;
+         i += 10) { /* the next answer; three of the four were there before */
+        struct addr a = host(i ? i : 100, 6881);
+        peerbook_add(&b, &a, PEER_SOURCE_TRACKER, 1800 * S);
+    }
+    for (int i = 0; i < 41; i++) {
+        struct addr a = next(&b, 1800 * S);
+        uint32_t number =
+            (uint32_t)(a.ip[0] << 24 | a.ip[1] << 16 | a.ip[2] << 8 | a.ip[3]) - 0x50000000;
+        bool named_last = number == 10 || number == 20 || number == 30 || number == 100;
+        assert_int_equal(named_last, i < 4);
+    }
+    peerbook_deinit(&b);
+}
+
+static void a_dial_that_was_broken_off_is_an_attempt_and_no_failure(void **state)
+{
+    (void)state;
+    struct peerbook b;
+    struct strangers s;
+    strangers_init(&s, seed);
+    peerbook_init(&b, &s, 1);
+    add(&b, 1, PEER_SOURCE_TRACKER);
+    struct addr a = next(&b, S);
+    peerbook_on_broken_off(&b, &a, 5 * S);
+    assert_true(none(&b, 5 * S));
+    assert_int_equal(peerbook_deadline(&b, 5 * S), 601 * S);
+    a = next(&b, 601 * S);
+    peerbook_on_failed(&b, &a, 601 * S);
+    assert_true(peerbook_deadline(&b, 601 * S) <= (601 + 900 * 5 / 4) * S);
+    peerbook_deinit(&b);
     strangers_deinit(&s);
 }
 
@@ -445,7 +556,7 @@ static void no_history_confuses_it(void **state)
     for (int step = 0; step < 30000; step++) {
         now += (int64_t)dice_below(&dice, 100) * S;
         a = host(dice_below(&dice, HOSTS), (uint16_t)(6881 + dice_below(&dice, 3)));
-        switch (dice_below(&dice, 12)) {
+        switch (dice_below(&dice, 14)) {
         case 0:
             peerbook_add(&b, &a, (enum peer_source)dice_below(&dice, 4), now);
             break;
@@ -475,6 +586,12 @@ static void no_history_confuses_it(void **state)
                 peerbook_on_self(&b, &a);
             }
             break;
+        case 9:
+            peerbook_on_refused(&b, &a, now);
+            break;
+        case 10:
+            peerbook_on_broken_off(&b, &a, now);
+            break;
         default: {
             struct addr out;
             int64_t deadline = peerbook_deadline(&b, now);
@@ -501,6 +618,10 @@ int main(void)
         cmocka_unit_test(a_proven_peer_is_tried_again_soon),
         cmocka_unit_test(a_connection_that_ends_at_once_is_a_failure),
         cmocka_unit_test(a_victim_named_in_many_torrents_gets_few_attempts),
+        cmocka_unit_test(a_peer_behind_dead_ports_of_its_address_is_found_at_once),
+        cmocka_unit_test(a_port_that_was_refused_goes_behind_those_that_were_not_tried),
+        cmocka_unit_test(who_was_named_last_is_dialled_first),
+        cmocka_unit_test(a_dial_that_was_broken_off_is_an_attempt_and_no_failure),
         cmocka_unit_test(many_peers_behind_one_address_are_dialled_once_one_is_proven),
         cmocka_unit_test(what_one_torrent_proves_is_dialled_by_the_others_at_once),
         cmocka_unit_test(who_is_gone_hears_of_no_proof),
