@@ -76,6 +76,7 @@
 /* ---- disk ------------------------------------------------------------------------------------ */
 #define LIMIT_FRAME_BYTES             (64u << 20)  /* memory of pieces in flight, default */
 #define LIMIT_FRAME_CHUNK_BYTES       (256u << 10)
+#define LIMIT_CHECKS                  2u           /* torrents whose files are hashed at a time; more wait */
 #define LIMIT_OPEN_FILES              128u         /* of payload, session-wide */
 #define LIMIT_WINDOWS                 4096u        /* of 1 MiB on files that are served, session-wide */
 #define LIMIT_NAME_BYTES              255u         /* of one path element, when the file system does not say */

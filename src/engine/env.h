@@ -39,7 +39,9 @@ struct env {
     uint64_t upload_bytes;                     /* memory of runs read for peers */
     uint64_t downloaded_bytes, uploaded_bytes; /* payload */
     struct rate down_rate, up_rate;
-    struct timer totals_timer; /* then people see the above as it is */
+    struct timer totals_timer;  /* then people see the above as it is */
+    uint32_t checks;            /* under way */
+    struct list checks_waiting; /* of torrent.check_turn */
 };
 
 #endif

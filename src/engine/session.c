@@ -586,6 +586,7 @@ int session_create(struct io *io, const struct spate_settings *settings, bool wi
         return error_set(error, failed, 0, "%s", spate_strerror(failed));
     }
     list_init(&s->torrents);
+    list_init(&s->env.checks_waiting);
     list_init(&s->unnamed);
     map_init(&s->by_hash, 20, seed);
     map_init(&s->by_id, sizeof(spate_torrent), seed);

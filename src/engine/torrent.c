@@ -423,9 +423,8 @@ void torrent_pause(struct torrent *t)
 {
     t->want_running = false;
     timer_clear(&t->env->timers, &t->retry_timer);
-    if (t->check) { /* nothing waits for the rest of it */
-        check_destroy(t->check);
-        t->check = NULL;
+    if (t->check || list_linked(&t->check_turn)) { /* nothing waits for the rest of it */
+        torrent_end_check(t);
         t->phase = TORRENT_IDLE;
     }
     turn_add(&t->env->turn, &t->step);
@@ -557,6 +556,7 @@ int torrent_create(struct env *env, struct hub *hub, struct view *view,
     t->layout = &view->layout;
     t->key = chacha_u32(&env->random);
     list_init(&t->link);
+    list_init(&t->check_turn);
     bucket_init(&t->down, &env->timers, options->max_down);
     bucket_init(&t->up, &env->timers, options->max_up);
     turn_work_init(&t->step, step);

@@ -63,6 +63,7 @@ struct torrent {
     bool flushed;      /* while stopping: what was complete in memory is on the disk */
     bool store_ending; /* its last jobs read layout and paths: the torrent stays until it is gone */
     struct check *check;
+    struct list check_turn; /* in env->checks_waiting, while its turn has not come */
     struct bitset to_check;
     struct bitset
         ours; /* files that may be written: recorded as ours, or found to be of this torrent */
@@ -148,6 +149,8 @@ bool torrent_piece_span(const struct torrent *, uint32_t file, uint32_t *first, 
 void torrent_on_ready(struct torrent *);
 /* The phase that was under way has been overtaken: pause and remove wait for its completion. */
 bool torrent_was_called_off(struct torrent *);
+/* The check is over, or is not waited for any more: another torrent's may begin. */
+void torrent_end_check(struct torrent *);
 /* "doing "name": error"; file UINT32_MAX: none in particular. */
 void torrent_fail_file(struct torrent *, int error, uint32_t file, const char *doing);
 

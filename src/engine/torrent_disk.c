@@ -368,12 +368,50 @@ static void on_looked(struct io_op *op, int status)
 /* ---- checking -------------------------------------------------------------------------------- */
 
 static void after_check(struct torrent *t);
+static void on_check_ready(void *user);
+
+static void begin_check(struct torrent *t)
+{
+    const struct check_settings settings = {.io = t->env->io,
+                                            .store = t->store,
+                                            .layout = t->layout,
+                                            .piece_hashes = t->metainfo->piece_hashes,
+                                            .pieces = &t->to_check,
+                                            .on_ready = on_check_ready,
+                                            .user = t};
+    int failed = check_create(&settings, &t->check);
+    if (failed) {
+        torrent_fail(t, failed, NULL);
+        return;
+    }
+    t->env->checks++;
+    check_start(t->check);
+}
+
+/* Those whose turn has come: a check takes memory, and disks do not like many at once. */
+static void begin_checks(struct env *env)
+{
+    struct list *node;
+    while (env->checks < LIMIT_CHECKS && (node = list_pop_front(&env->checks_waiting))) {
+        begin_check(list_entry(node, struct torrent, check_turn));
+    }
+}
+
+void torrent_end_check(struct torrent *t)
+{
+    list_remove(&t->check_turn);
+    if (t->check) {
+        check_destroy(t->check);
+        t->check = NULL;
+        t->env->checks--;
+        begin_checks(t->env);
+    }
+}
 
 /* What could not be looked at for want of memory is neither there nor missing: the user tries again. */
 static void on_check_done(struct torrent *t)
 {
-    check_destroy(t->check);
-    t->check = NULL;
+    torrent_end_check(t);
     if (torrent_was_called_off(t)) {
         return;
     }
@@ -442,20 +480,9 @@ static void check_what_is_in_doubt(struct torrent *t)
         after_check(t);
         return;
     }
-    const struct check_settings settings = {.io = t->env->io,
-                                            .store = t->store,
-                                            .layout = t->layout,
-                                            .piece_hashes = t->metainfo->piece_hashes,
-                                            .pieces = &t->to_check,
-                                            .on_ready = on_check_ready,
-                                            .user = t};
     t->phase = TORRENT_CHECKING;
-    int failed = check_create(&settings, &t->check);
-    if (failed) {
-        torrent_fail(t, failed, NULL);
-        return;
-    }
-    check_start(t->check);
+    list_push_back(&t->env->checks_waiting, &t->check_turn);
+    begin_checks(t->env);
     torrent_publish(t, SPATE_CHANGED_STATE);
 }
 
