@@ -213,6 +213,9 @@ static void recover(struct life *l, bool is_last)
         return;
     }
     world_restart(l->peer);
+    if (!world_is_well(w)) {
+        return; /* what was durable is not there */
+    }
     if (!is_last) {
         arm(l);
     }
