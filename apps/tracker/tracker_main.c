@@ -306,6 +306,11 @@ static int serve(struct program *p)
     if (status == 0 && p->options->user) {
         status = become(p, p->options->user);
         code = status == 0 ? 0 : EXIT_WORK;
+    } else if (status == 0 && geteuid() == 0 && !p->options->quiet) {
+        fprintf(stderr,
+                "%s: warning: it stays root; --user NAME becomes another user once all listeners "
+                "are bound\n",
+                p->name);
     }
     fflush(stdout);
     if (status == 0) {

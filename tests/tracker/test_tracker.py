@@ -43,6 +43,11 @@ def bdecode(data, at=0):
     return data[colon + 1:colon + 1 + size], colon + 1 + size
 
 
+# What a tracker says that root starts without --user.
+ROOT_WARNING = "" if os.geteuid() != 0 else (
+    "spate tracker: warning: it stays root; --user NAME becomes another user once all listeners are bound\n")
+
+
 class Tracker:
     def __init__(self, *arguments):
         self.process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -114,7 +119,7 @@ class TrackerTest(unittest.TestCase):
     def tearDownClass(cls):
         code, output, errors = cls.tracker.stop()
         assert code == 0, (code, errors)
-        assert errors == "", errors
+        assert errors == ROOT_WARNING, errors
 
     def setUp(self):
         self.info_hash = os.urandom(20)
@@ -366,7 +371,7 @@ class CommandLineTest(unittest.TestCase):
     def test_both_signals_end_it_with_success(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             code, output, errors = Tracker("--udp", "127.0.0.1:0").stop(number)
-            self.assertEqual((code, errors), (0, ""))
+            self.assertEqual((code, errors), (0, ROOT_WARNING))
             self.assertIn("0 UDP", output)
 
     def test_quiet_says_nothing(self):
@@ -410,6 +415,12 @@ class CommandLineTest(unittest.TestCase):
         client.announce(client.connect(), b"h" * 20, 1001)
         code, _, errors = tracker.stop()
         self.assertEqual((code, errors), (0, ""))
+
+    def test_who_stays_root_is_warned_unless_he_asked_for_it(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        self.assertIn("--user", Tracker("--udp", "127.0.0.1:0").stop()[2])
+        self.assertEqual(Tracker("--udp", "127.0.0.1:0", "--user", "root").stop()[2], "")
 
     def test_a_user_that_cannot_be_had_is_an_error(self):
         names = ["no such user", ""] + (["root"] if os.geteuid() != 0 else [])
