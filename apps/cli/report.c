@@ -129,9 +129,19 @@ static const char *clean(const struct report *r, const char *text, char *out, si
     return r->options->verbose ? text : redact_text(text, out, size);
 }
 
+static void log_line(struct report *r, int64_t time_ns, uint32_t level, const char *subject,
+                     const char *text)
+{
+    if (!journal_write(&r->journal, time_ns, level, subject, text)) {
+        const char *problem = message_errno(errno);
+        report_step_aside(r);
+        message_error("--log %s: %s; lines are missing from it", r->options->log, problem);
+    }
+}
+
 static void note(struct report *r, uint32_t level, const char *subject, const char *text)
 {
-    journal_write(&r->journal, r->wall_ms * 1000000, level, subject, text);
+    log_line(r, r->wall_ms * 1000000, level, subject, text);
 }
 
 static double seconds_of(const struct report *r, const struct job *job)
@@ -240,8 +250,7 @@ void report_log(struct report *r, const struct job *job, const struct spate_log_
 {
     char text[1024];
     struct printable name, line;
-    journal_write(&r->journal, entry->time_ns, entry->level, job ? job->status.name : "",
-                  entry->text);
+    log_line(r, entry->time_ns, entry->level, job ? job->status.name : "", entry->text);
     if (r->options->json && entry->level <= SPATE_LOG_INFO) {
         put_event(r, events_log(r->wall_ms, job, entry, !r->options->verbose));
     } else if (!said_elsewhere && (r->options->verbose || entry->level <= SPATE_LOG_WARNING)) {

@@ -395,7 +395,9 @@ static void on_closed(struct conn *c, int error)
     char text[ADDR_TEXT_MAX];
     log_write(&s->settings.env->log, SPATE_LOG_DEBUG, s->settings.torrent, "%s closed: %s",
               addr_format(&c->address, text),
-              c->peer.fault ? peer_fault_text(c->peer.fault) : spate_strerror(error));
+              c->peer.fault ? peer_fault_text(c->peer.fault)
+              : error       ? spate_strerror(error)
+                            : "by us, not needed any more");
     if (!PLANT(KEEP_REQUESTS)) {
         swarm_peer_release(sp);
     }

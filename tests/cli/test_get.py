@@ -639,6 +639,20 @@ class Log(Transfer):
             self.assertTrue(file.read().startswith(text))
         self.spate("get", self.album, "--log", "no/such/log.txt", code=6)
 
+    def test_an_ordinary_goodbye_is_no_error_in_the_log(self):
+        _, address = self.seeder(self.album)
+        self.get(self.album, "--peer", address, "--log", "log.txt", "--verbose")
+        with open(self.path("log.txt"), encoding="utf-8") as file:
+            self.assertIn("closed: by us, not needed any more", file.read())
+
+    def test_a_log_on_a_full_disk_is_said_once_and_holds_up_nothing(self):
+        _, address = self.seeder(self.album)
+        _, err = self.spate("get", "-o", "out", "--bind", "127.0.0.1", self.album, "--peer", address, "--log", "/dev/full",
+                            "--verbose")
+        self.assert_same()
+        self.assertEqual(err.count("/dev/full"), 1, err)
+        self.assertIn("No space left on device", err)
+
 
 if __name__ == "__main__":
     cli.main()
