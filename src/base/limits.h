@@ -34,7 +34,6 @@
 #define LIMIT_PEER_REQUEST_BYTES      (128u << 10) /* longest block somebody may ask for */
 #define LIMIT_PEER_CONTROL_BYTES      (64u << 10)  /* control messages waiting to leave */
 #define LIMIT_PEER_ALLOWED_FAST       64u          /* BEP 6 */
-#define LIMIT_PEER_SUGGESTED          16u
 #define LIMIT_PEER_CLIENT_BYTES       64u          /* the name a peer calls itself */
 #define LIMIT_PEER_REJECTS            50u          /* in a row, before we stop asking for a while */
 #define LIMIT_CONNECTIONS             500u         /* of a session, default */

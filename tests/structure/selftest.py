@@ -99,6 +99,8 @@ PLANTED = [
     ("headers", "a header without a guard", {"src/base/list.h": "/* List. */\nstruct list {\n    int one;\n};\n"}),
     ("headers", "the public header in C++", {"include/spate.h": GOOD["include/spate.h"].replace(
         "int spate_one(void);", "int spate_one(void);\nint spate_two(int class);")}),
+    ("tests", "a test that is not built", {"tests/unit/meson.build": "foreach t : ['one']\n", "tests/unit/test_two.c": ""}),
+    ("tests", "a test without a build file", {"tests/unit/base/test_one.c": ""}),
 ]
 
 # (rule, what, path, body): these are compiled, since object files tell.

@@ -366,8 +366,21 @@ class House:
                 if status != 0:
                     self.broken("headers", path, f"does not compile alone with {compiler}:\n{errors}")
 
+    def tests(self):
+        """A test that no build file names passes for ever."""
+        for folder, _, names in os.walk(os.path.join(self.root, "tests")):
+            build = os.path.join(folder, "meson.build")
+            text = open(build, encoding="utf-8").read() if os.path.exists(build) else ""
+            named = set(re.findall(r"'([^']*)'", re.sub(r"#.*", "", text)))
+            for name in names:
+                stem = name[:-len(".c")]
+                if re.fullmatch(r"test_\w+\.c", name) and not named & {name, stem, stem[len("test_"):]}:
+                    path = os.path.relpath(os.path.join(folder, name), self.root)
+                    self.broken("tests", path, "meson.build beside it does not name it")
+
     def check(self, headers=True):
         self.rooms()
+        self.tests()
         self.rooted()
         self.floors()
         self.cli()
@@ -415,6 +428,7 @@ RULES = {
     "prefixes": "file = noun = prefix",
     "objects": "the objects of this tree are there",
     "headers": "headers compile alone",
+    "tests": "every test is built",
 }
 
 

@@ -631,6 +631,77 @@ static void a_deep_tree_of_many_files_cannot_take_memory_by_repetition(void **st
     free(w.bytes);
 }
 
+/* Empty files in one deep directory, and one more with fewer elements in its path, or 0. Whether those are too many
+ * path elements. */
+static bool too_many_elements(uint32_t files, uint32_t elements_each, uint32_t elements_of_one_more)
+{
+    size_t size = 8 << 20;
+    struct writer w = writer_over(malloc(size), size);
+    writer_text(&w, "d4:infod9:file treed");
+    for (uint32_t i = 1; i < elements_each; i++) {
+        if (i == elements_of_one_more) {
+            writer_text(&w, "1:ad0:d6:lengthi0eee");
+        }
+        writer_text(&w, "1:dd");
+    }
+    for (uint32_t i = 0; i < files; i++) {
+        char file[64];
+        snprintf(file, sizeof file, "6:%06ud0:d6:lengthi0eee", i);
+        writer_text(&w, file);
+    }
+    for (uint32_t i = 0; i < elements_each; i++) {
+        writer_u8(&w, 'e');
+    }
+    writer_text(&w, "12:meta versioni2e4:name1:n12:piece lengthi16384eee");
+    assert_false(w.failed);
+    struct metainfo m;
+    struct spate_error error = {.size = sizeof error};
+    int failed = metainfo_parse(&m, span_of(w.bytes, w.size), &error);
+    free(w.bytes);
+    /* Otherwise it is refused for what comes later: it has no bytes. */
+    assert_int_equal(failed, strstr(error.text, "path elements") ? SPATE_ELIMIT : SPATE_EMETAINFO);
+    assert_true(failed == SPATE_ELIMIT || strstr(error.text, "holds no bytes"));
+    return failed == SPATE_ELIMIT;
+}
+
+static void path_elements_are_bounded_in_all(void **state)
+{
+    enum { EACH = 80, FILES_HERE = LIMIT_PATH_ELEMENTS / EACH };
+    (void)state;
+    assert_int_equal(FILES_HERE * EACH, LIMIT_PATH_ELEMENTS);
+    assert_false(too_many_elements(FILES_HERE - 1, EACH, EACH - 1));
+    assert_false(too_many_elements(FILES_HERE, EACH, 0));
+    assert_true(too_many_elements(FILES_HERE, EACH, 1));
+}
+
+static void the_number_of_bencoded_items_is_bounded(void **state)
+{
+    (void)state;
+    static const char head[] =
+        "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:hhhhhhhhhhhhhhhhhhhhe"
+        "1:xl";
+    /* Two dictionaries, a list, and what is in them but the items of the list: keys count. */
+    enum { OTHERS = 13 };
+    size_t size = sizeof head + 2 * (size_t)LIMIT_BENCODE_TOKENS + 10;
+    for (uint32_t count = LIMIT_BENCODE_TOKENS - 1; count <= LIMIT_BENCODE_TOKENS + 1; count++) {
+        struct writer w = writer_over(malloc(size), size);
+        writer_text(&w, head);
+        for (uint32_t i = OTHERS; i < count; i++) {
+            writer_text(&w, "0:");
+        }
+        writer_text(&w, "ee");
+        assert_false(w.failed);
+        struct metainfo m;
+        struct spate_error error = {.size = sizeof error};
+        int failed = metainfo_parse(&m, span_of(w.bytes, w.size), &error);
+        assert_int_equal(failed, count > LIMIT_BENCODE_TOKENS ? SPATE_ELIMIT : 0);
+        if (!failed) {
+            metainfo_deinit(&m);
+        }
+        free(w.bytes);
+    }
+}
+
 static void a_hybrid_must_agree_with_itself(void **state)
 {
     (void)state;
@@ -849,6 +920,8 @@ int main(void)
         cmocka_unit_test(v2_only_is_shown_but_not_downloaded),
         cmocka_unit_test(broken_file_trees_are_refused),
         cmocka_unit_test(a_deep_tree_of_many_files_cannot_take_memory_by_repetition),
+        cmocka_unit_test(path_elements_are_bounded_in_all),
+        cmocka_unit_test(the_number_of_bencoded_items_is_bounded),
         cmocka_unit_test(a_hybrid_must_agree_with_itself),
         cmocka_unit_test(piece_layers_must_hash_up_to_their_roots),
         cmocka_unit_test(piece_layers_of_no_file_are_refused),

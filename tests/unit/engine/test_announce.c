@@ -557,6 +557,52 @@ static void a_warning_is_shown_and_harms_nothing(void **state)
     end(&s);
 }
 
+static void of_one_answer_so_many_peers_are_taken_and_no_more(void **state)
+{
+    static char text[LIMIT_TRACKER_PEERS * 60];
+    (void)state;
+    for (uint32_t count = LIMIT_TRACKER_PEERS - 1; count <= LIMIT_TRACKER_PEERS + 1; count++) {
+        struct scene s;
+        begin(&s);
+        s.http_status = 200;
+        s.http_text = text;
+        size_t used = (size_t)snprintf(text, sizeof text, "d8:intervali1800e5:peersl");
+        for (uint32_t i = 0; i < count; i++) {
+            used += (size_t)snprintf(text + used, sizeof text - used, "d2:ip8:9.9.9.994:porti%uee",
+                                     10000 + i);
+        }
+        snprintf(text + used, sizeof text - used, "ee");
+        s.use_v6 = false;
+        start(&s, URLS("http://5.6.7.8:6969/announce"));
+        run_until(&s, 3);
+        assert_int_equal(s.peers, count < LIMIT_TRACKER_PEERS ? count : LIMIT_TRACKER_PEERS);
+        end(&s);
+    }
+}
+
+static void the_words_of_a_tracker_are_cut(void **state)
+{
+    (void)state;
+    for (uint32_t size = LIMIT_TRACKER_TEXT_BYTES - 1; size <= LIMIT_TRACKER_TEXT_BYTES + 1;
+         size++) {
+        struct scene s;
+        char words[LIMIT_TRACKER_TEXT_BYTES + 2], text[sizeof words + 40];
+        begin(&s);
+        memset(words, 'w', size - 1); /* and a zero byte make size bytes */
+        words[size - 1] = 0;
+        snprintf(text, sizeof text, "d14:failure reason%u:%se", size - 1, words);
+        s.http_status = 200;
+        s.http_text = text;
+        s.use_v6 = false;
+        start(&s, URLS("http://5.6.7.8:6969/announce"));
+        run_until(&s, 3);
+        size_t kept = strlen(status_of(&s, 0).message);
+        assert_true(size > LIMIT_TRACKER_TEXT_BYTES ? kept < LIMIT_TRACKER_TEXT_BYTES
+                                                    : kept == size - 1);
+        end(&s);
+    }
+}
+
 static void a_tracker_that_says_never_hears_no_more(void **state)
 {
     (void)state;
@@ -758,6 +804,8 @@ int main(void)
         cmocka_unit_test(names_that_do_not_exist_are_said),
         cmocka_unit_test(what_a_tracker_refuses_is_shown),
         cmocka_unit_test(a_warning_is_shown_and_harms_nothing),
+        cmocka_unit_test(of_one_answer_so_many_peers_are_taken_and_no_more),
+        cmocka_unit_test(the_words_of_a_tracker_are_cut),
         cmocka_unit_test(a_tracker_that_says_never_hears_no_more),
         cmocka_unit_test(the_tracker_id_is_said_again),
         cmocka_unit_test(a_torrent_cannot_make_us_poke_at_local_services),

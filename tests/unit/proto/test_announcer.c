@@ -578,6 +578,33 @@ static void any_order_of_calls_is_survived(void **state)
     }
 }
 
+/* Of an answer, or of a failure that says when to come again. */
+static int64_t waits_s(int64_t said_s, bool fails)
+{
+    struct world w;
+    begin(&w, &(struct behaviour){0}, 1);
+    drain(&w);
+    if (fails) {
+        announcer_on_failure(&w.a, 0, said_s, w.now_ns);
+    } else {
+        announcer_on_answer(&w.a, 0, said_s, 0, w.now_ns);
+    }
+    return (announcer_deadline(&w.a) - w.now_ns) / SECOND_NS;
+}
+
+static void what_a_tracker_says_of_time_is_believed_between_a_minute_and_a_day(void **state)
+{
+    (void)state;
+    for (int fails = 0; fails < 2; fails++) {
+        for (int64_t i = -1; i <= 1; i++) {
+            int64_t least = LIMIT_TRACKER_INTERVAL_MIN_S + i,
+                    most = LIMIT_TRACKER_INTERVAL_MAX_S + i;
+            assert_int_equal(waits_s(least, fails), i < 0 ? LIMIT_TRACKER_INTERVAL_MIN_S : least);
+            assert_int_equal(waits_s(most, fails), i > 0 ? LIMIT_TRACKER_INTERVAL_MAX_S : most);
+        }
+    }
+}
+
 static void the_number_of_trackers_is_bounded(void **state)
 {
     (void)state;
@@ -613,6 +640,7 @@ int main(void)
         cmocka_unit_test(announcing_now_while_a_question_is_open_is_not_forgotten),
         cmocka_unit_test(one_that_is_added_while_nobody_works_is_asked_at_once),
         cmocka_unit_test(any_order_of_calls_is_survived),
+        cmocka_unit_test(what_a_tracker_says_of_time_is_believed_between_a_minute_and_a_day),
         cmocka_unit_test(the_number_of_trackers_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,7 +82,8 @@ static bool next(struct peer *p, enum peer_event_type type, struct peer_event *o
     return peer_next(p, out) && out->type == type;
 }
 
-static struct fixture *connected(void **state, bool fast)
+static struct fixture *connected_of(void **state, bool fast, uint32_t pieces, uint32_t piece_bytes,
+                                    uint64_t total)
 {
     struct fixture *f = calloc(1, sizeof *f);
     f->scratch = malloc(sizeof *f->scratch);
@@ -90,13 +91,18 @@ static struct fixture *connected(void **state, bool fast)
         .scratch = f->scratch, .info_hash = info_hash, .peer_id = our_id, .now_ns = 1};
     struct peer_event event;
     assert_int_equal(peer_init(&f->peer, &settings), 0);
-    assert_int_equal(peer_set_pieces(&f->peer, PIECES, PIECE_BYTES, TOTAL), 0);
+    assert_int_equal(peer_set_pieces(&f->peer, pieces, piece_bytes, total), 0);
     feed_handshake(&f->peer, fast);
     assert_true(next(&f->peer, PEER_HANDSHAKE, &event));
     assert_true(next(&f->peer, PEER_IDENTIFIED, &event));
     drop_output(&f->peer);
     *state = f;
     return f;
+}
+
+static struct fixture *connected(void **state, bool fast)
+{
+    return connected_of(state, fast, PIECES, PIECE_BYTES, TOTAL);
 }
 
 static int setup_fast(void **state)
@@ -339,12 +345,12 @@ static void answers_in_order_land_in_their_slots_without_a_copy(void **state)
         size += piece_message(block_number(i), stream + size);
     }
     int count = peer_space(&f->peer, v);
-    assert_int_equal(count, 8);
+    assert_int_equal(count, 9); /* the landing is behind them: more may have come */
     for (int i = 0; i < 4; i++) {
         assert_ptr_equal(v[2 * i + 1].iov_base, f->slots[i]);
     }
     size_t at = 0;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < 8; i++) {
         memcpy(v[i].iov_base, stream + at, v[i].iov_len);
         at += v[i].iov_len;
     }
@@ -501,6 +507,42 @@ static void blocks_nobody_asked_for_end_the_peer_in_the_end(void **state)
     assert_fault(&f->peer, PEER_FAULT_UNASKED);
 }
 
+/* The message ends the peer, or does not, before more than its length and id have come. */
+static void check_length(uint8_t id, uint32_t length, bool taken)
+{
+    void *state;
+    struct fixture *f = connected(&state, true);
+    uint8_t head[5];
+    struct peer_event event;
+    store_be32(head, length);
+    head[4] = id;
+    feed(&f->peer, head, sizeof head);
+    if (taken) {
+        assert_false(peer_next(&f->peer, &event));
+        assert_int_equal(f->peer.fault, 0);
+    } else {
+        assert_fault(&f->peer, PEER_FAULT_LENGTH);
+    }
+    teardown(&state);
+}
+
+static void messages_are_taken_up_to_their_longest(void **state)
+{
+    enum { UNKNOWN = 200 };
+    static const struct {
+        uint8_t id;
+        uint32_t most; /* length, with the id */
+    } rows[] = {{UNKNOWN, LIMIT_PEER_MESSAGE_BYTES},
+                {WIRE_EXTENDED, 1 + LIMIT_PEER_EXT_BYTES},
+                {WIRE_PIECE, 9 + LIMIT_PEER_REQUEST_BYTES}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        check_length(rows[i].id, rows[i].most - 1, true);
+        check_length(rows[i].id, rows[i].most, true);
+        check_length(rows[i].id, rows[i].most + 1, false);
+    }
+}
+
 /* ---- requests come --------------------------------------------------------------------------- */
 
 static void requests_out_of_range_end_the_peer(void **state)
@@ -523,6 +565,24 @@ static void requests_out_of_range_end_the_peer(void **state)
     connected(state, true);
 }
 
+static void requests_are_taken_up_to_their_longest(void **state)
+{
+    enum { LARGE_PIECE_BYTES = 1 << 20 };
+    for (uint32_t length = LIMIT_PEER_REQUEST_BYTES - 1; length <= LIMIT_PEER_REQUEST_BYTES + 1;
+         length++) {
+        teardown(state);
+        struct fixture *f = connected_of(state, true, 2, LARGE_PIECE_BYTES, 2 * LARGE_PIECE_BYTES);
+        peer_choke(&f->peer, false);
+        feed_block_message(&f->peer, WIRE_REQUEST, (struct block){0, 0, length});
+        if (length <= LIMIT_PEER_REQUEST_BYTES) {
+            assert_int_equal(peer_wants(&f->peer), 1);
+            assert_int_equal(f->peer.fault, 0);
+        } else {
+            assert_fault(&f->peer, PEER_FAULT_REQUEST);
+        }
+    }
+}
+
 static void a_choked_peers_request_is_rejected(void **state)
 {
     struct fixture *f = *state;
@@ -537,9 +597,13 @@ static void the_request_queue_has_a_bound(void **state)
 {
     struct fixture *f = *state;
     peer_choke(&f->peer, false);
+    drop_output(&f->peer);
     for (uint32_t i = 0; i < LIMIT_PEER_REQUESTS_IN + 1; i++) {
+        uint8_t out[100];
         feed_block_message(&f->peer, WIRE_REQUEST, block_number(i % 8));
-        drop_output(&f->peer);
+        /* One too many is rejected, 17 bytes; those that are taken wait in silence. */
+        assert_int_equal(take_output(&f->peer, out, sizeof out),
+                         i < LIMIT_PEER_REQUESTS_IN ? 0 : 17);
     }
     assert_int_equal(peer_wants(&f->peer), LIMIT_PEER_REQUESTS_IN);
 }
@@ -547,9 +611,13 @@ static void the_request_queue_has_a_bound(void **state)
 static void a_peer_that_floods_and_does_not_read_is_closed(void **state)
 {
     struct fixture *f = *state;
-    for (uint32_t i = 0; i < LIMIT_PEER_CONTROL_BYTES / 17 + 10; i++) {
-        feed_block_message(&f->peer, WIRE_REQUEST, block_number(0)); /* choked: each is rejected */
+    /* Choked: each is rejected with 17 bytes. What may wait grows with the bitfield that has to fit. */
+    uint32_t fit = (LIMIT_PEER_CONTROL_BYTES + (uint32_t)bitset_bytes(PIECES)) / 17;
+    for (uint32_t i = 0; i < fit; i++) {
+        feed_block_message(&f->peer, WIRE_REQUEST, block_number(0));
+        assert_int_equal(f->peer.fault, 0);
     }
+    feed_block_message(&f->peer, WIRE_REQUEST, block_number(0));
     assert_fault(&f->peer, PEER_FAULT_FLOOD);
 }
 
@@ -687,7 +755,9 @@ int main(void)
         FAST(a_block_cancelled_half_way_goes_to_the_sink),
         PLAIN(a_choke_without_the_fast_extension_returns_every_slot),
         FAST(blocks_nobody_asked_for_end_the_peer_in_the_end),
+        FAST(messages_are_taken_up_to_their_longest),
         FAST(requests_out_of_range_end_the_peer),
+        FAST(requests_are_taken_up_to_their_longest),
         FAST(a_choked_peers_request_is_rejected),
         FAST(the_request_queue_has_a_bound),
         FAST(a_peer_that_floods_and_does_not_read_is_closed),

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
@@ -94,6 +95,29 @@ static void what_is_wrong_is_said_in_a_failure(void **state)
     swarm_table_deinit(&s.table);
 }
 
+static void a_scrape_answers_so_many_torrents_and_no_more(void **state)
+{
+    (void)state;
+    for (int count = LIMIT_SCRAPE_HASHES - 1; count <= (int)LIMIT_SCRAPE_HASHES + 1; count++) {
+        struct scene s;
+        char query[(LIMIT_SCRAPE_HASHES + 1) * 31 + 1] = "";
+        int answered = 0;
+        begin(&s);
+        for (int i = 0; i < count; i++) {
+            size_t used = strlen(query);
+            snprintf(query + used, sizeof query - used, "&info_hash=%020d", i);
+        }
+        assert_int_equal(get(&s, host(), "/scrape", query + 1), 200);
+        assert_false(s.w.failed);
+        for (size_t at = 0; at + 10 <= s.w.size; at++) {
+            answered += memcmp(s.body + at, "8:complete", 10) == 0;
+        }
+        assert_int_equal(answered,
+                         count < (int)LIMIT_SCRAPE_HASHES ? count : (int)LIMIT_SCRAPE_HASHES);
+        swarm_table_deinit(&s.table);
+    }
+}
+
 static void other_paths_are_not_found(void **state)
 {
     struct scene s;
@@ -111,6 +135,7 @@ int main(void)
         cmocka_unit_test(an_announce_is_answered_in_bencode),
         cmocka_unit_test(two_hundred_peers_with_their_ids_fit),
         cmocka_unit_test(what_is_wrong_is_said_in_a_failure),
+        cmocka_unit_test(a_scrape_answers_so_many_torrents_and_no_more),
         cmocka_unit_test(other_paths_are_not_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

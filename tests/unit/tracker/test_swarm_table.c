@@ -371,6 +371,18 @@ static void one_source_can_only_be_so_many_peers(void **state)
     end(&s);
 }
 
+static void the_caps_are_those_that_are_published(void **state)
+{
+    struct scene s;
+    (void)state;
+    begin(&s);
+    assert_int_equal(s.table.settings.max_swarms, LIMIT_SWARMS);
+    assert_int_equal(s.table.settings.max_peers, LIMIT_SWARMS_PEERS);
+    assert_int_equal(s.table.settings.max_swarm_peers, LIMIT_SWARM_PEERS);
+    assert_int_equal(s.table.settings.max_source_peers, LIMIT_SOURCE_PEERS);
+    end(&s);
+}
+
 static void a_flood_of_info_hashes_keeps_the_table_in_its_caps(void **state)
 {
     struct scene s;
@@ -410,6 +422,7 @@ int main(void)
         cmocka_unit_test(at_the_cap_the_longest_silent_swarm_makes_room),
         cmocka_unit_test(at_the_caps_the_longest_silent_peer_makes_room),
         cmocka_unit_test(one_source_can_only_be_so_many_peers),
+        cmocka_unit_test(the_caps_are_those_that_are_published),
         cmocka_unit_test(a_flood_of_info_hashes_keeps_the_table_in_its_caps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
