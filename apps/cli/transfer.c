@@ -428,8 +428,8 @@ static bool is_over(const struct transfer *t)
     return true;
 }
 
-/* Waits until somebody has something to do, at most until the next tick. */
-static void wait_for_work(struct transfer *t, int64_t tick_ms)
+/* Waits until somebody has something to do, at most until the next tick. True when a signal has come. */
+static bool wait_for_work(struct transfer *t, int64_t tick_ms)
 {
     struct pollfd fds[] = {
         {.fd = spate_session_fd(t->session), .events = POLLIN},
@@ -442,6 +442,7 @@ static void wait_for_work(struct transfer *t, int64_t tick_ms)
         timeout_ms = session_ms;
     }
     poll(fds, sizeof fds / sizeof *fds, timeout_ms > 0 ? (int)timeout_ms : 0);
+    return fds[1].revents != 0;
 }
 
 static void tick(struct transfer *t)
@@ -472,9 +473,9 @@ int transfer_run(struct transfer *t)
 {
     int64_t tick_ms = 0;
     while (!is_over(t)) {
-        wait_for_work(t, tick_ms);
+        bool signalled = wait_for_work(t, tick_ms);
         report_clock(&t->report);
-        bool due = take_signals(t) || t->report.now_ms >= tick_ms;
+        bool due = (signalled && take_signals(t)) || t->report.now_ms >= tick_ms;
         if (spate_session_step(t->session) < 0) {
             report_error(&t->report, "", "the session failed");
             transfer_remember(t, EXIT_CODE_FAILED);

@@ -38,7 +38,9 @@ static void work_main(void *argument)
         bool first = list_empty(&work->finished);
         list_push_back(&work->finished, &op->link);
         if (first) {
-            uv_async_send(&work->finishing);
+            uv_mutex_unlock(&work->lock);
+            uv_async_send(&work->finishing); /* who is woken wants the lock */
+            uv_mutex_lock(&work->lock);
         }
     }
     uv_mutex_unlock(&work->lock);
@@ -92,10 +94,11 @@ void io_uv_work_submit(struct io_uv_work *work, enum io_pool which, struct io_op
         pool->queued--;
         finish(work, op, SPATE_ENOMEM);
     }
-    if (pool->idle > 0) {
+    bool wake = pool->idle > 0;
+    uv_mutex_unlock(&work->lock);
+    if (wake) {
         uv_cond_signal(&pool->wanted);
     }
-    uv_mutex_unlock(&work->lock);
 }
 
 void io_uv_work_cancel(struct io_uv_work *work, struct io_op *op)
