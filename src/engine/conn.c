@@ -17,7 +17,7 @@
 enum {
     CONN_WAKE_BYTES = 64 << 10,
     CONN_PAUSE_BYTES = 1 << 20, /* worth a pause, if it need not be longer than the maximum */
-    CONN_RECEIVES_PER_WAKE = 4,   /* then others get their turn */
+    CONN_RECEIVES_PER_WAKE = 4, /* then others get their turn */
     CONN_PARTS_MAX = 128,
 };
 

@@ -482,13 +482,15 @@ static void fetching_beyond_the_end_is_too_short(void **state)
     in_work(*state, fetching);
 }
 
+enum stretch_what { STRETCH_OPEN, STRETCH_CUT, STRETCH_CLOSE };
+
 /* A file that a worker opens, the loop sends from, and a worker cuts short and closes. */
 struct stretch_job {
     struct port_noted noted;
     const char *directory;
     struct io_fs *fs;
     struct io_file *file;
-    enum { STRETCH_OPEN, STRETCH_CUT, STRETCH_CLOSE } what;
+    enum stretch_what what;
 };
 
 static int stretch_run(struct io_op *op, struct io_fs *fs)
@@ -511,7 +513,7 @@ static int stretch_run(struct io_op *op, struct io_fs *fs)
     return rc;
 }
 
-static void stretch_do(struct port_test *t, struct stretch_job *job, int what)
+static void stretch_do(struct port_test *t, struct stretch_job *job, enum stretch_what what)
 {
     job->what = what;
     port_noted_init(&job->noted, NULL);
