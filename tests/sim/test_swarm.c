@@ -175,6 +175,7 @@ static void a_victim_that_never_answers_is_dialled_three_times_an_hour(void **st
     struct world_peer *leecher = world_add(w, &link, false);
     world_set_up(victim, false);
     assert_true(world_run(w, WORLD_SECOND_NS));
+    w->look_ns = 60 * WORLD_SECOND_NS; /* hours pass */
     for (int minute = 0; minute < HOURS * 60; minute++) {
         for (uint16_t i = 0; i < 10; i++) {
             name_to(leecher, victim, (uint16_t)(6000 + minute * 10 + i));
@@ -182,6 +183,103 @@ static void a_victim_that_never_answers_is_dialled_three_times_an_hour(void **st
         assert_true(world_run(w, 60 * WORLD_SECOND_NS));
     }
     assert_int_equal(io_sim_traffic(leecher->io).lost_packets, HOURS * 3 * SYNS_OF_A_DIAL);
+    world_destroy(w);
+}
+
+/* Somebody who opens a connection and says nothing, or shakes hands and says nothing more. */
+struct mute {
+    struct io_socket *socket;
+    struct io_op connected;
+};
+
+static void mute_on_connected(struct io_op *op, int status)
+{
+    (void)op;
+    (void)status;
+}
+
+static void mute_dial(struct mute *m, struct io *io, const struct world_peer *p)
+{
+    m->connected.done = mute_on_connected;
+    assert_int_equal(io_tcp_connect(io, NULL, &p->address, &m->connected, &m->socket), 0);
+}
+
+static void mute_shake(struct mute *m, struct io *io, const struct world_peer *p, uint32_t number)
+{
+    uint8_t bytes[WIRE_HANDSHAKE_BYTES];
+    struct wire_handshake shake = {.fast = true};
+    memcpy(shake.info_hash, world_torrent(p)->swarm->settings.info_hash, 20);
+    store_be32(shake.peer_id, number);
+    wire_write_handshake(&shake, bytes);
+    const struct iovec v = {.iov_base = bytes, .iov_len = sizeof bytes};
+    assert_int_equal(io_send(io, m->socket, &v, 1), sizeof bytes);
+}
+
+static struct io *stranger(struct world *w, uint8_t number)
+{
+    struct io *io;
+    const uint8_t ip[4] = {10, 77, 0, number};
+    struct addr none = {.family = ADDR_NONE};
+    assert_int_equal(io_sim_host_create(w->sim, "stranger", addr_v4(ip, 0), none, &io), 0);
+    return io;
+}
+
+static void one_address_has_so_many_connections_of_a_torrent_and_no_more(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
+    for (uint32_t count = LIMIT_CONNECTIONS_PER_IP - 1; count <= LIMIT_CONNECTIONS_PER_IP + 1;
+         count++) {
+        struct mute mutes[LIMIT_CONNECTIONS_PER_IP + 1] = {0};
+        struct world *w = world_create(9);
+        struct io_sim_link link = home(0);
+        world_set_torrent(w, &torrent);
+        struct world_peer *seed = world_add(w, &link, true);
+        struct io *io = stranger(w, 1);
+        assert_true(world_run(w, WORLD_SECOND_NS));
+        for (uint32_t i = 0; i < count; i++) {
+            mute_dial(&mutes[i], io, seed);
+        }
+        assert_true(world_run(w, WORLD_SECOND_NS));
+        for (uint32_t i = 0; i < count; i++) {
+            mute_shake(&mutes[i], io, seed, i);
+        }
+        assert_true(world_run(w, WORLD_SECOND_NS));
+        assert_int_equal(world_torrent(seed)->swarm->peer_count,
+                         count < LIMIT_CONNECTIONS_PER_IP ? count : LIMIT_CONNECTIONS_PER_IP);
+        for (uint32_t i = 0; i < count; i++) {
+            io_close(io, mutes[i].socket);
+        }
+        world_destroy(w);
+    }
+}
+
+static void so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
+    struct mute mutes[LIMIT_UNNAMED_CONNECTIONS + 1] = {0};
+    struct world *w = world_create(10);
+    struct io_sim_link link = home(0);
+    world_set_torrent(w, &torrent);
+    struct world_peer *seed = world_add(w, &link, true);
+    struct io *io = stranger(w, 1);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    for (uint32_t i = 0; i <= LIMIT_UNNAMED_CONNECTIONS; i++) {
+        mute_dial(&mutes[i], io, seed);
+        if (i == 0 || i + 2 >= LIMIT_UNNAMED_CONNECTIONS) {
+            assert_true(world_run(w, WORLD_SECOND_NS / 2));
+            assert_int_equal(seed->session->unnamed_count,
+                             i < LIMIT_UNNAMED_CONNECTIONS ? i + 1 : LIMIT_UNNAMED_CONNECTIONS);
+        }
+    }
+    uint8_t byte;
+    const struct iovec v = {.iov_base = &byte, .iov_len = 1};
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    for (uint32_t i = 0; i <= LIMIT_UNNAMED_CONNECTIONS; i++) {
+        assert_int_equal(io_receive(io, mutes[i].socket, &v, 1) == SPATE_EAGAIN, i > 0);
+        io_close(io, mutes[i].socket);
+    }
     world_destroy(w);
 }
 
@@ -193,6 +291,8 @@ int main(void)
         cmocka_unit_test(who_dials_in_counts_as_a_connection_of_the_session),
         cmocka_unit_test(the_only_seed_is_found_behind_many_dead_ports_of_its_host),
         cmocka_unit_test(a_victim_that_never_answers_is_dialled_three_times_an_hour),
+        cmocka_unit_test(one_address_has_so_many_connections_of_a_torrent_and_no_more),
+        cmocka_unit_test(so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes),
         cmocka_unit_test(peers_meet_through_an_http_tracker),
         cmocka_unit_test(peers_that_were_named_by_hand_need_no_tracker),
         cmocka_unit_test(one_leecher_takes_about_what_the_line_takes),

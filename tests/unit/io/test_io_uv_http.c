@@ -106,6 +106,22 @@ static bool page_header_flood(struct web_client *c)
     return false;
 }
 
+/* "/headers/N": N bytes of status and header lines, with the empty one. */
+static bool page_headers(struct web_client *c)
+{
+    static const char first[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n";
+    size_t size = (size_t)strtoul(c->target + 9, NULL, 10), left = size - (sizeof first - 1) - 2;
+    bool there = web_text(c, first);
+    while (there && left > 0) {
+        char line[1200];
+        int bytes = left < 1100 ? (int)left : 1000; /* what remains is long enough for a line */
+        snprintf(line, sizeof line, "X-Fill: %0*d\r\n", bytes - 10, 0);
+        there = web_text(c, line);
+        left -= (size_t)bytes;
+    }
+    return there && web_text(c, "\r\n");
+}
+
 static bool page_continue_flood(struct web_client *c)
 {
     bool there = true;
@@ -279,6 +295,7 @@ static const struct web_page pages[] = {{"/plain", page_plain},
                                         {"/size/", page_size},
                                         {"/endless", page_endless},
                                         {"/header-flood", page_header_flood},
+                                        {"/headers/", page_headers},
                                         {"/continue-flood", page_continue_flood},
                                         {"/to/", page_to},
                                         {"/hops/", page_hops},
@@ -583,6 +600,11 @@ static void floods_of_headers_are_broken_off(void **state)
 {
     (void)state;
     struct io *io = world_create(net.dns.csv);
+    for (uint32_t size = LIMIT_HTTP_HEADER_BYTES - 1; size <= LIMIT_HTTP_HEADER_BYTES + 1; size++) {
+        char url[100];
+        snprintf(url, sizeof url, "http://127.0.0.1:%%u/headers/%u", size);
+        assert_int_equal(outcome(io, url), size > LIMIT_HTTP_HEADER_BYTES ? SPATE_ELIMIT : 0);
+    }
     assert_int_equal(outcome(io, "http://127.0.0.1:%u/header-flood"), SPATE_ELIMIT);
     assert_int_equal(outcome(io, "http://127.0.0.1:%u/continue-flood"), SPATE_ELIMIT);
     assert_int_equal(outcome(io, "http://127.0.0.1:%u/redirect-flood"), SPATE_ELIMIT);
