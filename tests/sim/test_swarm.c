@@ -175,6 +175,7 @@ static void a_victim_that_never_answers_is_dialled_three_times_an_hour(void **st
     struct world_peer *leecher = world_add(w, &link, false);
     world_set_up(victim, false);
     assert_true(world_run(w, WORLD_SECOND_NS));
+    int64_t look_ns = w->look_ns;
     w->look_ns = 60 * WORLD_SECOND_NS; /* hours pass */
     for (int minute = 0; minute < HOURS * 60; minute++) {
         for (uint16_t i = 0; i < 10; i++) {
@@ -183,6 +184,7 @@ static void a_victim_that_never_answers_is_dialled_three_times_an_hour(void **st
         assert_true(world_run(w, 60 * WORLD_SECOND_NS));
     }
     assert_int_equal(io_sim_traffic(leecher->io).lost_packets, HOURS * 3 * SYNS_OF_A_DIAL);
+    w->look_ns = look_ns;
     world_destroy(w);
 }
 
