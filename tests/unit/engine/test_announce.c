@@ -580,6 +580,29 @@ static void of_one_answer_so_many_peers_are_taken_and_no_more(void **state)
     }
 }
 
+static void an_answer_of_too_many_bytes_is_none(void **state)
+{
+    static char text[LIMIT_TRACKER_BODY_BYTES + 100];
+    (void)state;
+    for (uint32_t size = LIMIT_TRACKER_BODY_BYTES - 1; size <= LIMIT_TRACKER_BODY_BYTES + 1;
+         size++) {
+        struct scene s;
+        begin(&s);
+        int head = snprintf(text, sizeof text, "d8:intervali1800e5:peers0:1:x%u:", size - 40);
+        memset(text + head, 'x', size - (uint32_t)head);
+        text[head + (int)size - 40] = 'e';
+        text[size] = 0; /* what is behind the dictionary is nobody's */
+        s.http_status = 200;
+        s.http_text = text;
+        s.use_v6 = false;
+        start(&s, URLS("http://5.6.7.8:6969/announce"));
+        run_until(&s, 10);
+        assert_int_equal(status_of(&s, 0).error,
+                         size > LIMIT_TRACKER_BODY_BYTES ? SPATE_ELIMIT : 0);
+        end(&s);
+    }
+}
+
 static void the_words_of_a_tracker_are_cut(void **state)
 {
     (void)state;
@@ -773,6 +796,46 @@ static void one_connection_id_serves_several_torrents(void **state)
     end(&s);
 }
 
+/* One announce to the tracker at that port, from beginning to end. */
+static void announce_to_port(struct scene *s, uint32_t port)
+{
+    char url[40];
+    snprintf(url, sizeof url, "udp://5.6.7.8:%u", port);
+    start(s, URLS(url));
+    io_sim_run_until(s->sim, io_sim_now(s->sim) + SECOND_NS / 4);
+    announce_destroy(s->announce);
+    s->announce = NULL;
+}
+
+static void so_many_connection_ids_are_kept_and_the_oldest_goes(void **state)
+{
+    enum { FIRST_PORT = 7000, MOST = LIMIT_TRACKER_CONNECTIONS + 1 };
+    (void)state;
+    for (uint32_t count = MOST - 2; count <= MOST; count++) {
+        struct scene s;
+        struct io_bind binds[MOST];
+        struct udp_end ends[MOST];
+        begin(&s);
+        s.use_v6 = false;
+        for (uint32_t i = 0; i < count; i++) {
+            binds[i] = s.binds[0];
+            binds[i].address.port = (uint16_t)(FIRST_PORT + i);
+            end_open(&s, &ends[i], s.tracker, &binds[i], tracker_on_datagram);
+            announce_to_port(&s, FIRST_PORT + i);
+        }
+        assert_int_equal(s.udp_server.connects, count);
+        announce_to_port(&s, FIRST_PORT + count - 1);
+        announce_to_port(&s, FIRST_PORT + 1);
+        assert_int_equal(s.udp_server.connects, count);
+        announce_to_port(&s, FIRST_PORT);
+        assert_int_equal(s.udp_server.connects, count + (count == MOST));
+        for (uint32_t i = 0; i < count; i++) {
+            io_close(s.tracker, ends[i].socket);
+        }
+        end(&s);
+    }
+}
+
 static void a_restarted_tracker_is_connected_to_again(void **state)
 {
     struct scene s;
@@ -805,6 +868,7 @@ int main(void)
         cmocka_unit_test(what_a_tracker_refuses_is_shown),
         cmocka_unit_test(a_warning_is_shown_and_harms_nothing),
         cmocka_unit_test(of_one_answer_so_many_peers_are_taken_and_no_more),
+        cmocka_unit_test(an_answer_of_too_many_bytes_is_none),
         cmocka_unit_test(the_words_of_a_tracker_are_cut),
         cmocka_unit_test(a_tracker_that_says_never_hears_no_more),
         cmocka_unit_test(the_tracker_id_is_said_again),
@@ -815,6 +879,7 @@ int main(void)
         cmocka_unit_test(it_can_be_destroyed_at_any_moment),
         cmocka_unit_test(the_owner_may_destroy_it_when_peers_come),
         cmocka_unit_test(one_connection_id_serves_several_torrents),
+        cmocka_unit_test(so_many_connection_ids_are_kept_and_the_oldest_goes),
         cmocka_unit_test(a_restarted_tracker_is_connected_to_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
