@@ -1,6 +1,8 @@
 /* Scenarios of one swarm, each named as what it promises. */
 #include "world.h"
 
+#include "engine/swarm_peer.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -256,6 +258,38 @@ static void one_address_has_so_many_connections_of_a_torrent_and_no_more(void **
     }
 }
 
+static void so_many_pieces_are_allowed_fast_and_no_more(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
+    struct mute mute = {0};
+    struct world *w = world_create(11);
+    struct io_sim_link link = home(0);
+    world_set_torrent(w, &torrent);
+    struct world_peer *leecher = world_add(w, &link, false);
+    struct io *io = stranger(w, 1);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    mute_dial(&mute, io, leecher);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    mute_shake(&mute, io, leecher, 1);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    const struct swarm *swarm = world_torrent(leecher)->swarm;
+    assert_int_equal(swarm->peer_count, 1);
+    const struct swarm_peer *peer = list_entry(list_first(&swarm->peers), struct swarm_peer, link);
+    for (uint32_t count = 1; count <= LIMIT_PEER_ALLOWED_FAST + 1; count++) {
+        uint8_t bytes[16];
+        struct writer message = writer_over(bytes, sizeof bytes);
+        wire_write_index(&message, WIRE_ALLOWED_FAST, count % w->piece_count);
+        const struct iovec v = {.iov_base = bytes, .iov_len = message.size};
+        assert_int_equal(io_send(io, mute.socket, &v, 1), message.size);
+        assert_true(world_run(w, WORLD_SECOND_NS / 5));
+        assert_int_equal(peer->allowed_fast_count,
+                         count < LIMIT_PEER_ALLOWED_FAST ? count : LIMIT_PEER_ALLOWED_FAST);
+    }
+    io_close(io, mute.socket);
+    world_destroy(w);
+}
+
 static void so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes(void **state)
 {
     (void)state;
@@ -294,6 +328,7 @@ int main(void)
         cmocka_unit_test(the_only_seed_is_found_behind_many_dead_ports_of_its_host),
         cmocka_unit_test(a_victim_that_never_answers_is_dialled_three_times_an_hour),
         cmocka_unit_test(one_address_has_so_many_connections_of_a_torrent_and_no_more),
+        cmocka_unit_test(so_many_pieces_are_allowed_fast_and_no_more),
         cmocka_unit_test(so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes),
         cmocka_unit_test(peers_meet_through_an_http_tracker),
         cmocka_unit_test(peers_that_were_named_by_hand_need_no_tracker),
