@@ -290,6 +290,35 @@ static void so_many_pieces_are_allowed_fast_and_no_more(void **state)
     world_destroy(w);
 }
 
+/* Who dials in takes the place of a dial under way; that must not lead to the next at once. */
+static void a_dial_that_is_broken_off_is_not_repeated_at_a_victim(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
+    struct world *w = world_create(12);
+    struct io_sim_link link = home(0);
+    world_set_torrent(w, &torrent);
+    struct world_peer *victim = world_add_host(w, &link, "victim");
+    world_set_up(victim, false);
+    w->settings.max_peers = 1;
+    struct world_peer *leecher = world_add(w, &link, false);
+    struct io *io = stranger(w, 1);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    for (uint32_t i = 0; i < 20; i++) {
+        struct mute mute = {0};
+        name_to(leecher, victim, 6881);
+        mute_dial(&mute, io, leecher);
+        assert_true(world_run(w, WORLD_SECOND_NS / 2));
+        mute_shake(&mute, io, leecher, i);
+        assert_true(world_run(w, WORLD_SECOND_NS / 2));
+        assert_int_equal(world_torrent(leecher)->swarm->peer_count, 1);
+        io_close(io, mute.socket);
+        assert_true(world_run(w, WORLD_SECOND_NS / 2));
+    }
+    assert_in_range(io_sim_traffic(leecher->io).lost_packets, 1, 4); /* one dial tries four times */
+    world_destroy(w);
+}
+
 static void so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes(void **state)
 {
     (void)state;
@@ -329,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_victim_that_never_answers_is_dialled_three_times_an_hour),
         cmocka_unit_test(one_address_has_so_many_connections_of_a_torrent_and_no_more),
         cmocka_unit_test(so_many_pieces_are_allowed_fast_and_no_more),
+        cmocka_unit_test(a_dial_that_is_broken_off_is_not_repeated_at_a_victim),
         cmocka_unit_test(so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes),
         cmocka_unit_test(peers_meet_through_an_http_tracker),
         cmocka_unit_test(peers_that_were_named_by_hand_need_no_tracker),
