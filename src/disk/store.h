@@ -104,7 +104,8 @@ int store_write_now(struct store *, struct io_fs *, uint64_t offset, uint64_t le
 
 /* fdatasync of every file written since the last one, fsync of every directory that gained an entry. Covers
  * exactly the writes that had completed when it was submitted. After a failure nothing since the last good
- * sync may be trusted. */
+ * sync may be trusted: the kernel lets go of what it could not store, and no later sync stores it. So every later
+ * one fails as well, store_want()'s too, until store_start_over(). */
 struct store_sync {
     struct io_op op;
     struct store *store;
@@ -112,6 +113,8 @@ struct store_sync {
     uint32_t file;                            /* out, on failure */
 };
 void store_sync(struct store *, struct store_sync *);
+/* Nothing that was written before and is not known to be durable is believed any more, but read again first. */
+void store_start_over(struct store *);
 
 /* wanted: one byte a file. Until the first call the choice is that of the part file an earlier run left.
  * Unwanted files are not created; bytes of a newly wanted file that lie in the part file move into place,
@@ -125,6 +128,7 @@ struct store_want {
     const struct bitset
         *ours;     /* lent: of the newly wanted files those that may be there; NULL: all of them */
     uint32_t file; /* out, on failure */
+    bool sync_failed; /* out: it was a sync that failed, with all that this means */
 };
 void store_want(struct store *, struct store_want *);
 

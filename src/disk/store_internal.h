@@ -42,6 +42,7 @@ struct store {
     uint32_t last_led;                   /* the last of them; UINT32_MAX: none */
     struct store_directory *directories; /* that gained an entry since the last sync */
     uint32_t directory_count, directory_capacity;
+    int sync_failed; /* the code of a sync that failed; later ones fail like it, until store_start_over() */
 
     pthread_mutex_t sync_lock; /* one sync at a time; guards syncing */
     struct bitset syncing;

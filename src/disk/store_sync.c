@@ -117,9 +117,32 @@ int store_sync_now(struct store *s, struct io_fs *fs, uint32_t *file)
 {
     *file = UINT32_MAX;
     pthread_mutex_lock(&s->sync_lock);
-    int rc = sync_marked(s, fs, file);
+    pthread_mutex_lock(&s->lock);
+    int rc = s->sync_failed;
+    pthread_mutex_unlock(&s->lock);
+    if (rc == 0) {
+        rc = sync_marked(s, fs, file);
+    }
+    if (rc < 0) {
+        pthread_mutex_lock(&s->lock);
+        s->sync_failed = rc;
+        pthread_mutex_unlock(&s->lock);
+    }
     pthread_mutex_unlock(&s->sync_lock);
     return rc;
+}
+
+/* Memory may have been too short for putting back directories: the way to every file is marked anew. The loop does
+ * not wait here for a sync that runs. */
+void store_start_over(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->sync_failed) {
+        s->sync_failed = 0;
+        bitset_empty(&s->led);
+        s->last_led = UINT32_MAX;
+    }
+    pthread_mutex_unlock(&s->lock);
 }
 
 int store_run_sync(struct io_op *op, struct io_fs *fs)

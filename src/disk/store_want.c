@@ -208,6 +208,7 @@ static int change(struct store *s, struct io_fs *fs, struct store_want *want)
         rc = rc < 0 ? rc : make_empty(&c, fs, &want->file);
         if (rc == 0) {
             rc = store_sync_now(s, fs, &want->file);
+            want->sync_failed = rc < 0;
         }
     }
     if (rc == 0) {
@@ -226,6 +227,7 @@ int store_run_want(struct io_op *op, struct io_fs *fs)
 {
     struct store_want *want = list_entry(op, struct store_want, op);
     struct store *s = want->store;
+    want->sync_failed = false;
     int rc = store_lock_rules(s, fs, true);
     if (rc == 0) {
         rc = change(s, fs, want);

@@ -160,6 +160,8 @@ void torrent_save_now(struct torrent *, bool clean); /* torrent_on_saved follows
 void torrent_on_saved(struct torrent *, bool clean);
 void torrent_save_init(struct torrent *);
 void torrent_save_on_looked(struct torrent *, int status);
+/* A sync has failed: what is not durable may be lost though it reads well from memory. */
+void torrent_distrust(struct torrent *);
 /* Which blocks of a piece lie on the disk unverified; NULL: none. */
 void torrent_set_partial(struct torrent *, uint32_t piece, const struct bitset *blocks);
 

@@ -465,6 +465,7 @@ static void doubt_padding(struct torrent *t)
 static void check_what_is_in_doubt(struct torrent *t)
 {
     forget_pieces(t);
+    store_start_over(t->store);
     bitset_empty(&t->to_check);
     if (t->options->flags & SPATE_ADD_CHECK) {
         bitset_fill(&t->to_check);
@@ -598,6 +599,9 @@ static void on_wanted(struct io_op *op, int status)
     bool preparing = t->phase == TORRENT_PREPARING;
     if (status == 0 && !(t->options->flags & SPATE_ADD_SEED_ONLY)) {
         take_wanted_files(t, t->wanted_lent);
+    }
+    if (t->want.sync_failed) {
+        torrent_distrust(t);
     }
     if (want_again(t) || (preparing && torrent_was_called_off(t))) {
         return;

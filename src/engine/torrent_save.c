@@ -177,15 +177,15 @@ static void mark_durable(struct torrent *t)
     }
 }
 
-/* What the failed sync covered may be lost though it reads well from memory. */
-static void distrust(struct torrent *t)
+void torrent_distrust(struct torrent *t)
 {
-    for (uint32_t i = bitset_next(&t->syncing, 0); i < t->syncing.count;
-         i = bitset_next(&t->syncing, i + 1)) {
+    const struct bitset *have = &t->pieces.have;
+    for (uint32_t i = bitset_next(have, 0); i < have->count; i = bitset_next(have, i + 1)) {
         if (!bitset_get(&t->pieces.durable, i)) {
             pieces_on_lost(&t->pieces, i);
         }
     }
+    bitset_empty(&t->syncing);
     t->unknown = true;
     torrent_recount(t);
 }
@@ -194,7 +194,7 @@ static void on_synced(struct io_op *op, int status)
 {
     struct torrent *t = list_entry(op, struct torrent, sync.op);
     if (status < 0) {
-        distrust(t);
+        torrent_distrust(t);
         if (!t->error) {
             torrent_fail(t, status, "the disk could not store what was written");
         }

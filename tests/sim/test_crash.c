@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
@@ -270,6 +271,67 @@ static void each_disk_call_of_a_session_may_fail_once_and_for_good(void **state)
     assert_true(once > 0 && for_good > calls / 22);
 }
 
+/* Of the syncs of a leecher's files one fails. */
+struct failing_sync {
+    uint32_t seen, which;
+};
+
+static int64_t fail_one_sync(void *user, const struct io_sim_disk_call *call)
+{
+    struct failing_sync *f = user;
+    bool counts = call->kind == IO_SIM_DISK_SYNC && strstr(call->path, ".bin");
+    return counts && f->seen++ == f->which ? SPATE_EIO : 0;
+}
+
+/* The power fails when the session has said that it failed, and has stopped; what it called durable is there. */
+static void lose_a_sync(struct play *p, uint32_t which)
+{
+    struct failing_sync failing = {.which = which};
+    int64_t until_ns = io_sim_now(p->world->sim) + 300 * WORLD_SECOND_NS;
+    io_sim_set_disk_rule(p->leecher->io, fail_one_sync, &failing);
+    while (world_state(p->leecher) != SPATE_STATE_ERROR && io_sim_now(p->world->sim) < until_ns) {
+        world_run(p->world, WORLD_SECOND_NS / 20);
+    }
+    assert_int_equal(world_state(p->leecher), SPATE_STATE_ERROR);
+    world_run(p->world, 3 * WORLD_SECOND_NS);
+    io_sim_set_disk_rule(p->leecher->io, NULL, NULL);
+    io_sim_crash(p->leecher->io, IO_SIM_CRASH_POWER);
+    recover(p, UINT64_MAX);
+    world_want(p->leecher, UINT32_MAX);
+    world_run(p->world, WORLD_SECOND_NS);
+    assert_false(go_on(p));
+    assert_true(world_files_equal(p->leecher));
+    end(p);
+}
+
+/* A choice of files syncs what was written, too, and a save that follows has the same files synced again: that
+ * stores nothing of what the first has lost. */
+static void a_sync_that_fails_while_files_are_chosen_makes_nothing_durable(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        struct play p;
+        begin(&p, 5000 + seed);
+        world_run(p.world, (int64_t)(40 + seed) * WORLD_SECOND_NS / 10);
+        world_want(p.leecher, 3);
+        lose_a_sync(&p, (uint32_t)(seed % 4));
+    }
+}
+
+/* Its bytes go with the others', and it is known to be written only afterwards. */
+static void a_piece_that_is_being_written_when_a_sync_fails_is_not_durable(void **state)
+{
+    struct io_sim_disk slow = io_sim_disk_default();
+    (void)state;
+    slow.latency_ns = WORLD_SECOND_NS / 8;
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        struct play p;
+        begin(&p, 6000 + seed);
+        io_sim_set_disk(p.leecher->io, &slow);
+        lose_a_sync(&p, (uint32_t)(seed % 4));
+    }
+}
+
 static void a_mount_that_goes_and_returns_costs_nothing_that_was_durable(void **state)
 {
     static const enum io_sim_mount kinds[] = {IO_SIM_MOUNT_FAILING, IO_SIM_MOUNT_EMPTY};
@@ -370,6 +432,8 @@ int main(void)
         cmocka_unit_test(a_crash_before_any_disk_call_costs_nothing_that_was_durable),
         cmocka_unit_test(a_session_that_is_crashed_again_and_again_finishes),
         cmocka_unit_test(each_disk_call_of_a_session_may_fail_once_and_for_good),
+        cmocka_unit_test(a_sync_that_fails_while_files_are_chosen_makes_nothing_durable),
+        cmocka_unit_test(a_piece_that_is_being_written_when_a_sync_fails_is_not_durable),
         cmocka_unit_test(a_mount_that_goes_and_returns_costs_nothing_that_was_durable),
         cmocka_unit_test(a_killed_session_finishes_and_its_peers_hear_of_it),
         cmocka_unit_test(what_a_killed_session_wrote_is_durable_only_when_the_next_has_synced_it),

@@ -124,6 +124,7 @@ static int wait_for(struct run *r)
 /* After a failure nothing that was not synced is believed: what is not on the disk is fetched again. */
 static void hash_again(struct run *r)
 {
+    store_start_over(r->store);
     for (uint32_t piece = 0; piece < r->t.layout.piece_count; piece++) {
         uint8_t bytes[PIECE_BYTES];
         uint64_t offset = layout_piece_offset(&r->t.layout, piece);

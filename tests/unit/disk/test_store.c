@@ -484,6 +484,17 @@ static void missing_parents_of_the_destination_are_made_and_synced(void **state)
     assert_int_equal(disk_world_length(f.w, "x/y/z/t/a"), 100 * KIB);
 }
 
+static const uint8_t only_c[FILE_COUNT] = {[FILE_C] = 1};
+
+static void read_all_back(void)
+{
+    size_t size = (size_t)f.t.layout.total_length;
+    uint8_t *back = calloc(1, size);
+    assert_int_equal(disk_read(f.w, f.store, 0, back, size, NULL), 0);
+    assert_memory_equal(back, f.t.bytes, size);
+    free(back);
+}
+
 static void a_failed_sync_names_the_file_and_forgets_nothing(void **state)
 {
     (void)state;
@@ -495,8 +506,29 @@ static void a_failed_sync_names_the_file_and_forgets_nothing(void **state)
     assert_int_equal(disk_sync(f.w, f.store, &file), SPATE_EIO);
     assert_int_equal(file, FILE_A);
     f.w->fail_sync = 0;
+    store_start_over(f.store);
     assert_int_equal(disk_sync(f.w, f.store, &file), 0);
     assert_int_equal(f.w->file_syncs, 6);
+}
+
+/* The kernel has let go of what it could not store: a second sync that succeeds would prove nothing. */
+static void after_a_failed_sync_none_succeeds_until_all_is_read_again(void **state)
+{
+    (void)state;
+    open_store();
+    assert_int_equal(disk_want(f.w, f.store, only_c), 0);
+    assert_int_equal(disk_prepare(f.w, f.store, NULL), 0);
+    write_all();
+    f.w->fail_sync = SPATE_EIO;
+    assert_int_equal(disk_want(f.w, f.store, NULL), SPATE_EIO);
+    f.w->fail_sync = 0;
+    assert_int_equal(disk_sync(f.w, f.store, NULL), SPATE_EIO);
+    assert_int_equal(disk_want(f.w, f.store, NULL), SPATE_EIO);
+    assert_int_equal(f.w->file_syncs, 0);
+    store_start_over(f.store);
+    assert_int_equal(disk_want(f.w, f.store, NULL), 0);
+    assert_int_equal(disk_sync(f.w, f.store, NULL), 0);
+    read_all_back();
 }
 
 static void bytes_in_a_deleted_file_are_not_called_durable(void **state)
@@ -514,17 +546,6 @@ static void bytes_in_a_deleted_file_are_not_called_durable(void **state)
 }
 
 /* ---- unwanted files ---- */
-
-static const uint8_t only_c[FILE_COUNT] = {[FILE_C] = 1};
-
-static void read_all_back(void)
-{
-    size_t size = (size_t)f.t.layout.total_length;
-    uint8_t *back = calloc(1, size);
-    assert_int_equal(disk_read(f.w, f.store, 0, back, size, NULL), 0);
-    assert_memory_equal(back, f.t.bytes, size);
-    free(back);
-}
 
 /* The pieces that hold bytes of c: 4 to 6, with d and the beginning of e. */
 static void write_pieces_of_c(void)
@@ -811,6 +832,7 @@ int main(void)
         T(a_sync_covers_files_and_the_directories_that_gained_entries),
         T(missing_parents_of_the_destination_are_made_and_synced),
         T(a_failed_sync_names_the_file_and_forgets_nothing),
+        T(after_a_failed_sync_none_succeeds_until_all_is_read_again),
         T(bytes_in_a_deleted_file_are_not_called_durable),
         T(unwanted_files_are_not_made_and_their_bytes_are_kept),
         T(kept_bytes_survive_the_store),
