@@ -305,7 +305,7 @@ int assembly_create(const struct assembly_settings *settings, struct assembly **
         free(a);
         return SPATE_ENOMEM;
     }
-    list_push_back(&settings->frames->assemblies, &a->link);
+    list_init(&a->waiting);
     store_hold(settings->store);
     frames_hold(settings->frames);
     *out = a;
@@ -331,7 +331,7 @@ void assembly_destroy(struct assembly *a)
     struct frames *frames = a->settings.frames;
     a->told = NULL;
     a->destroyed = true;
-    list_remove(&a->link);
+    list_remove(&a->waiting);
     if (a->signal.active) {
         io_cancel(a->settings.io, &a->signal);
     }
@@ -364,6 +364,15 @@ static bool is_empty(const struct frame *f)
            f->verdict == FRAME_OPEN;
 }
 
+/* on_ready follows when there is room. */
+static void refuse(struct assembly *a, bool *what)
+{
+    *what = true;
+    if (!list_linked(&a->waiting)) {
+        list_push_back(&a->settings.frames->waiting, &a->waiting);
+    }
+}
+
 uint8_t *assembly_slot(struct assembly *a, struct block b)
 {
     ASSERT(b.piece < a->settings.layout->piece_count);
@@ -371,12 +380,12 @@ uint8_t *assembly_slot(struct assembly *a, struct block b)
     struct frame *f = find(a, b.piece);
     if (f && (f->dropped || f->verdict != FRAME_OPEN)) {
         /* What was there before is still going. */
-        frames->slot_refused = true;
+        refuse(a, &frames->slot_refused);
         return NULL;
     }
     f = f ? f : create(a, b.piece);
     if (!f) {
-        frames->slot_refused = true;
+        refuse(a, &frames->slot_refused);
         return NULL;
     }
     uint16_t bit;
@@ -387,7 +396,7 @@ uint8_t *assembly_slot(struct assembly *a, struct block b)
         uint32_t size = frame_chunk_bytes(f, index);
         c->bytes = frames_take(frames, size);
         if (!c->bytes) {
-            frames->slot_refused = true;
+            refuse(a, &frames->slot_refused);
             if (is_empty(f)) {
                 frame_free(f);
             }
@@ -461,14 +470,14 @@ void assembly_return(struct assembly *a, struct block b)
     assembly_relieve(a->settings.frames);
 }
 
-bool assembly_may_start(const struct assembly *a, uint32_t piece)
+bool assembly_may_start(struct assembly *a, uint32_t piece)
 {
     struct frames *frames = a->settings.frames;
     (void)piece;
     if (frames_may_start(frames)) {
         return true;
     }
-    frames->start_refused = true;
+    refuse(a, &frames->start_refused);
     return false;
 }
 

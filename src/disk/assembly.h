@@ -48,7 +48,7 @@ void assembly_received(struct assembly *, struct block);
 void assembly_return(struct assembly *, struct block);
 /* May another piece be started? False while the cap is so near that started pieces might not finish; on_ready
  * follows when that is over. */
-bool assembly_may_start(const struct assembly *, uint32_t piece);
+bool assembly_may_start(struct assembly *, uint32_t piece);
 /* Blocks of a piece that lie on the disk unverified, from the resume record. */
 int assembly_restore(struct assembly *, uint32_t piece, const struct bitset *blocks);
 /* Forgets everything about a piece; none of its slots is lent. */

@@ -8,10 +8,10 @@
 
 struct assembly {
     struct assembly_settings settings;
-    struct map frames;  /* by piece */
-    struct list link;   /* in frames->assemblies */
-    struct list events; /* of frame.event */
-    struct frame *told; /* whose last event was handed out; goes with the next call */
+    struct map frames;   /* by piece */
+    struct list waiting; /* in frames->waiting */
+    struct list events;  /* of frame.event */
+    struct frame *told;  /* whose last event was handed out; goes with the next call */
     struct bitset
         suspects; /* pieces that failed before: digests are wanted; without memory until one did */
     struct io_op signal;   /* on_ready at the end of the turn */

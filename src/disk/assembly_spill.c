@@ -73,8 +73,9 @@ static void tell_of_room(struct frames *frames)
     }
     frames->slot_refused = frames->slot_refused && !slots;
     frames->start_refused = frames->start_refused && !starts;
-    list_for_each (node, &frames->assemblies) {
-        assembly_signal(list_entry(node, struct assembly, link));
+    struct list *node;
+    while ((node = list_pop_front(&frames->waiting))) {
+        assembly_signal(list_entry(node, struct assembly, waiting));
     }
 }
 

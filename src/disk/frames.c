@@ -21,7 +21,7 @@ int frames_create(uint64_t cap_bytes, struct frames **out)
     f->soft_bytes = f->cap_bytes / 4 * 3;
     f->holds = 1;
     list_init(&f->lru);
-    list_init(&f->assemblies);
+    list_init(&f->waiting);
     return 0;
 }
 

@@ -12,7 +12,7 @@ struct frames {
     uint64_t peak_bytes;
     uint64_t leaving_bytes; /* of those in use: of complete pieces, or being spilled */
     struct list lru;        /* of frame.lru; the one that has waited longest for a block first */
-    struct list assemblies; /* of assembly.link */
+    struct list waiting;    /* of assembly.waiting: those that were refused something */
     bool slot_refused, start_refused; /* somebody waits for room */
     uint8_t *
         free_chunks; /* whole chunks kept for the next, each beginning with the next one's address */
