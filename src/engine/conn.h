@@ -18,7 +18,8 @@ struct conn_owner {
     void (*on_drained)(struct conn *);
     /* Blocks are about to leave: what else there is to say may go with them. May be NULL. */
     void (*on_sending)(struct conn *);
-    /* Block data has left. May be NULL. */
+    /* Block data has left. It runs amid a send, whose parts are views of the output: it must not
+     * queue messages. May be NULL. */
     void (*on_uploaded)(struct conn *, uint64_t bytes, int64_t now_ns);
     /* A file could not be read for the peer. */
     void (*on_read_failed)(struct conn *, uint32_t piece, int error, uint32_t file);
