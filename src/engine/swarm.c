@@ -495,7 +495,11 @@ static void on_event(struct conn *c, const struct peer_event *event)
         upload_trim(&c->upload);
         break;
     case PEER_BLOCK:
-        swarm_peer_on_block(sp, event->block, event->destination);
+        if (event->unasked) {
+            swarm_peer_on_unasked(sp, event->block);
+        } else {
+            swarm_peer_on_block(sp, event->block, event->destination);
+        }
         break;
     case PEER_REJECT:
         swarm_peer_on_reject(sp, event->block, event->destination);

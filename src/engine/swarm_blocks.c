@@ -249,6 +249,12 @@ static void count_payload(struct swarm_peer *sp, uint32_t bytes, bool wasted)
     s->totals.wasted_bytes += wasted ? bytes : 0;
 }
 
+void swarm_peer_on_unasked(struct swarm_peer *sp, struct block block)
+{
+    requests_on_unasked(&sp->requester);
+    count_payload(sp, block.length, true);
+}
+
 void swarm_peer_on_block(struct swarm_peer *sp, struct block block, uint8_t *destination)
 {
     struct swarm *s = sp->swarm;

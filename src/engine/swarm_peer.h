@@ -38,6 +38,7 @@ struct swarm_peer {
 
 /* swarm_blocks.c: asking for blocks and taking them. */
 void swarm_peer_fill(struct swarm_peer *); /* asks for as much as it should */
+void swarm_peer_on_unasked(struct swarm_peer *, struct block);
 void swarm_peer_on_block(struct swarm_peer *, struct block, uint8_t *destination);
 void swarm_peer_on_reject(struct swarm_peer *, struct block, uint8_t *destination);
 void swarm_peer_release(struct swarm_peer *); /* nothing is asked of it any more */

@@ -91,6 +91,7 @@ struct peer_event {
     uint32_t piece;
     struct block block;
     uint8_t *destination;
+    bool unasked; /* PEER_BLOCK: no request was open for it, redirected ones included */
 };
 
 /* One request of ours that is outstanding. */

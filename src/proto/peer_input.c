@@ -545,7 +545,8 @@ static void block_arrived(struct peer *p)
     }
     peer_push_event(p, (struct peer_event){.type = PEER_BLOCK,
                                            .block = arrived.block,
-                                           .destination = arrived.destination});
+                                           .destination = arrived.destination,
+                                           .unasked = !p->arriving_asked});
 }
 
 static bool read_block(struct input *in)

@@ -15,10 +15,12 @@ enum {
     COPIES_SHARE = 24,     /* of so many blocks that came, one may be a copy in vain */
     SHARE_PERCENT = 50,    /* of an even share is what a peer of unknown speed is trusted with */
     SLACK_PERCENT = 25,    /* by which others must be sooner */
+    OVERDUE_SHARE = 4, /* of the time after which requests are taken away: twice the usual one */
 };
 
 #define NS_PER_S       INT64_C(1000000000)
 #define UNKNOWN_RTT_NS NS_PER_S
+#define PATIENCE_NS    (3 * NS_PER_S)  /* at most, with a peer that is not reliable */
 #define PAUSE_MIN_NS   (NS_PER_S / 20) /* between two looks */
 #define PAUSE_MAX_NS   NS_PER_S
 
@@ -68,6 +70,22 @@ static int64_t answer_ns(const struct requester *v, uint32_t position, int64_t n
         wait = pipeline_timeout_ns(&v->pipeline);
     }
     return (wait < 0 ? -wait / 2 : wait) + queue_ns(v, position);
+}
+
+/* When v, unless it answers its oldest request, is taken for silent: nothing is on its way from it.
+ * Blocks that were not asked for are no answer. */
+static int64_t overdue_ns(const struct requester *v)
+{
+    int64_t patience = pipeline_timeout_ns(&v->pipeline) / OVERDUE_SHARE;
+    if (!v->reliable && patience > PATIENCE_NS) {
+        patience = PATIENCE_NS;
+    }
+    return v->snubbed ? INT64_MIN : request_oldest(v)->sent_ns + patience;
+}
+
+static bool delivers(const struct requester *v, int64_t now_ns)
+{
+    return v->reliable && overdue_ns(v) > now_ns;
 }
 
 static int64_t pause_of(int64_t ns)
@@ -130,16 +148,24 @@ bool endgame_leaves_it(const struct requests *r, const struct requester *q, uint
 
 /* ---- copies ---------------------------------------------------------------------------------- */
 
-/* The youngest request of v that is its alone and that a peer with these pieces could be asked for.
- */
+/* May q be asked for blocks that v is asked for? A piece on parole stays with one that delivers. */
+static bool may_copy(const struct partial *p, const struct requester *v, const struct requester *q,
+                     int64_t now_ns)
+{
+    return p->wanted && (!p->parole || (q->reliable && !delivers(v, now_ns) &&
+                                        (p->parole_key == v->key || p->parole_key == q->key)));
+}
+
+/* The youngest request of v that is its alone and that q could be asked for. */
 static struct request *copyable(const struct requests *r, const struct requester *v,
-                                const struct bitset *has, uint32_t *position)
+                                const struct requester *q, const struct bitset *has, int64_t now_ns,
+                                uint32_t *position)
 {
     *position = v->outstanding;
     for (struct list *node = v->asked.prev; v->sole > 0 && node != &v->asked; node = node->prev) {
         struct request *request = list_entry(node, struct request, node);
         struct partial *p = request->partial;
-        if (!request->other && !p->parole && p->wanted &&
+        if (!request->other && may_copy(p, v, q, now_ns) &&
             p->cells[request->index].asked == request && request_has_piece(r, has, p->piece)) {
             return request;
         }
@@ -149,31 +175,41 @@ static struct request *copyable(const struct requests *r, const struct requester
 }
 
 struct request *endgame_copy(const struct requests *r, const struct requester *q,
-                             const struct bitset *has, int64_t now_ns, int64_t *pause_ns)
+                             const struct bitset *has, bool of_all, int64_t now_ns,
+                             int64_t *pause_ns)
 {
     struct request *best = NULL;
-    int64_t best_gain = INT64_MIN, offer = offer_ns(q);
-    bool enough = r->doubtful * COPIES_SHARE >= r->received + COPIES_SHARE;
+    int64_t best_gain = INT64_MIN, offer = offer_ns(q), later_ns = INT64_MAX;
+    bool enough = of_all && r->doubtful * COPIES_SHARE >= r->received + COPIES_SHARE;
     *pause_ns = INT64_MAX;
-    if (q->copies >= REQUEST_COPIES_MAX || (r->reliable_seen && !q->reliable)) {
+    if (q->copies >= REQUEST_COPIES_MAX || (!q->reliable && (r->reliable_seen || !of_all))) {
         return NULL;
     }
     list_for_each (node, &r->requesters) {
         struct requester *v = list_entry(node, struct requester, node);
         uint32_t position;
-        struct request *request =
-            v == q || (enough && v->reliable) ? NULL : copyable(r, v, has, &position);
+        if (v == q) {
+            continue;
+        }
+        int64_t wait_ns = overdue_ns(v) > now_ns ? overdue_ns(v) - now_ns : 0;
+        if (wait_ns > 0 && (!of_all || (enough && v->reliable))) {
+            later_ns = wait_ns < later_ns ? wait_ns : later_ns;
+            continue;
+        }
+        struct request *request = copyable(r, v, q, has, now_ns, &position);
         if (!request) {
             continue;
         }
-        int64_t gain = answer_ns(v, position, now_ns) - offer - (v->snubbed ? 0 : rtt_ns(v));
+        int64_t gain = answer_ns(v, position, now_ns) - offer - (wait_ns > 0 ? rtt_ns(v) : 0);
         if (gain > best_gain) {
             best = request;
             best_gain = gain;
         }
     }
     if (best_gain <= 0) {
-        *pause_ns = best ? pause_of(-best_gain / 2) : enough ? PAUSE_MAX_NS : INT64_MAX;
+        *pause_ns = best                   ? pause_of(-best_gain / 2)
+                    : later_ns < INT64_MAX ? pause_of(later_ns)
+                                           : INT64_MAX;
         return NULL;
     }
     return best;

@@ -20,10 +20,12 @@ uint32_t endgame_share(const struct requests *);
 bool endgame_leaves_it(const struct requests *, const struct requester *q, uint32_t piece,
                        int64_t now_ns, int64_t *pause_ns);
 
-/* The request, the only one for its block, that q should be asked for too. NULL: none; *pause_ns is
- * then when to look again, INT64_MAX: never. */
+/* The request, the only one for its block, that q should be asked for too. of_all false: only among
+ * those at peers that are silent. NULL: none; *pause_ns is then when to look again, INT64_MAX:
+ * never. */
 struct request *endgame_copy(const struct requests *, const struct requester *q,
-                             const struct bitset *has, int64_t now_ns, int64_t *pause_ns);
+                             const struct bitset *has, bool of_all, int64_t now_ns,
+                             int64_t *pause_ns);
 
 /* Would its owner, told now, be told before he sends the answer? */
 bool endgame_is_in_time(const struct request *);

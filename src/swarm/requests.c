@@ -5,10 +5,12 @@
  *     through the open list; an asked block is in the list of each peer that owes it.
  *   - What is started is finished first.
  *   - A block is asked of two peers only when nothing is left unasked, and then from the end of
- *     what the slowest peer owes, where a copy is most likely to be of use.
+ *     what the slowest peer owes, where a copy is most likely to be of use; what a peer owes that
+ *     delivers nothing, as soon as one that delivers could get nothing else.
  *   - A peer that delivers anything is alive; one that is silent for longer than its pace
  *     explains gives everything back.
- *   - A piece on parole is one peer's alone, for as long as that peer is at work. */
+ *   - A piece on parole is one peer's alone, for as long as that peer is at work: one that delivers
+ *     takes it over from one that does not, and it keeps nobody from copying other pieces. */
 #include "swarm/requests.h"
 
 #include "base/error.h"
@@ -160,8 +162,10 @@ static bool is_excluded(const struct partial *p, uint64_t key)
     return false;
 }
 
-/* May q be asked for free blocks of a piece it has? as_last_resort: it could get nothing else. */
-static bool may_take(const struct partial *p, const struct requester *q, bool as_last_resort)
+/* May q be asked for free blocks of a piece it has? as_last_resort: it could get nothing else. A
+ * peer that does not deliver would keep a piece on parole from those that do. */
+static bool may_take(const struct requests *r, const struct partial *p, const struct requester *q,
+                     bool as_last_resort)
 {
     if (!p->parole || p->parole_key == q->key) {
         return true;
@@ -169,7 +173,22 @@ static bool may_take(const struct partial *p, const struct requester *q, bool as
     if (as_last_resort) {
         return p->asked_count == 0;
     }
-    return p->parole_key == 0 && !is_excluded(p, q->key);
+    return p->parole_key == 0 && !is_excluded(p, q->key) && (q->reliable || !r->reliable_seen);
+}
+
+/* No free block is left but those of pieces on parole, which are another's. */
+static bool nothing_is_unasked(const struct requests *r)
+{
+    if (picker_candidates(r->picker) > 0) {
+        return false;
+    }
+    list_for_each (node, &r->partials.open) {
+        const struct partial *p = list_entry(node, struct partial, node);
+        if (!p->parole || p->parole_key == 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool take(struct requests *r, struct requester *q, struct partial *p, int64_t now_ns,
@@ -197,7 +216,7 @@ static struct partial *choose_open(const struct requests *r, const struct reques
     struct partial *best = NULL;
     list_for_each (node, &r->partials.open) {
         struct partial *p = list_entry(node, struct partial, node);
-        if (!request_has_piece(r, has, p->piece) || !may_take(p, q, false)) {
+        if (!request_has_piece(r, has, p->piece) || !may_take(r, p, q, false)) {
             continue;
         }
         if (!best || (sequential ? p->piece < best->piece : p->free_count < best->free_count)) {
@@ -212,7 +231,7 @@ static struct partial *choose_suspect(const struct requests *r, const struct req
 {
     list_for_each (node, &r->partials.open) {
         struct partial *p = list_entry(node, struct partial, node);
-        if (request_has_piece(r, has, p->piece) && may_take(p, q, true)) {
+        if (request_has_piece(r, has, p->piece) && may_take(r, p, q, true)) {
             return p;
         }
     }
@@ -224,12 +243,14 @@ static void look_again(struct requester *q, int64_t now_ns, int64_t pause_ns)
     q->retry_ns = pause_ns == INT64_MAX ? INT64_MAX : now_ns + pause_ns;
 }
 
-/* Asks for a block that somebody else was asked for. */
+/* Asks for a block that somebody else was asked for. While blocks are unasked that q cannot be asked
+ * for, only for what is owed by peers that deliver nothing: they may be the only ones that claim to
+ * have the rest. */
 static bool take_copy(struct requests *r, struct requester *q, const struct bitset *has,
                       int64_t now_ns, struct request_choice *out)
 {
     int64_t pause_ns;
-    const struct request *of = endgame_copy(r, q, has, now_ns, &pause_ns);
+    const struct request *of = endgame_copy(r, q, has, nothing_is_unasked(r), now_ns, &pause_ns);
     if (!of) {
         look_again(q, now_ns, pause_ns);
         return false;
@@ -238,6 +259,7 @@ static bool take_copy(struct requests *r, struct requester *q, const struct bits
     if (!ask(r, q, of->partial, of->index, now_ns)) {
         return false;
     }
+    of->partial->parole_key = of->partial->parole ? q->key : 0; /* the rest of the piece too */
     *out = (struct request_choice){.block = block, .duplicate = true};
     return true;
 }
@@ -253,7 +275,7 @@ bool requests_next(struct requests *r, struct requester *q, const struct bitset 
     q->has = has;
     struct partial *p = q->piece == PICKER_NONE ? NULL : partials_get(&r->partials, q->piece);
     if (!p || !list_linked(&p->node) || !request_has_piece(r, has, p->piece) ||
-        !may_take(p, q, false)) {
+        !may_take(r, p, q, false)) {
         p = choose_open(r, q, has, sequential);
     }
     if (!p && may_start && r->partials.count < r->partials.max) {
@@ -263,8 +285,7 @@ bool requests_next(struct requests *r, struct requester *q, const struct bitset 
         p = choose_suspect(r, q, has);
     }
     if (!p && piece == PICKER_NONE) {
-        bool nothing_unasked = list_empty(&r->partials.open) && picker_candidates(r->picker) == 0;
-        return nothing_unasked && take_copy(r, q, has, now_ns, out);
+        return take_copy(r, q, has, now_ns, out);
     }
     if (!(p && p->parole) && endgame_leaves_it(r, q, p ? p->piece : piece, now_ns, &pause_ns)) {
         look_again(q, now_ns, pause_ns);
@@ -282,7 +303,7 @@ bool requests_next_from(struct requests *r, struct requester *q, const struct bi
     for (uint32_t i = 0; i < count; i++) {
         struct partial *p = partials_get(&r->partials, pieces[i]);
         if (p && list_linked(&p->node) && request_has_piece(r, has, p->piece) &&
-            may_take(p, q, false)) {
+            may_take(r, p, q, false)) {
             return take(r, q, p, now_ns, out);
         }
     }
@@ -348,6 +369,11 @@ void requests_on_late(struct requests *r, struct requester *q, uint32_t bytes, i
 {
     on_sign_of_life(q, now_ns);
     on_stray(r, q, bytes);
+}
+
+void requests_on_unasked(struct requester *q)
+{
+    q->reliable = false;
 }
 
 enum request_verdict requests_on_block(struct requests *r, struct requester *q, struct block b,

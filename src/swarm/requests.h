@@ -33,7 +33,7 @@ struct requester {
     uint32_t outstanding; /* requests it has not answered */
     uint32_t copies;      /* those of them that are endgame copies */
     bool snubbed;         /* it stopped sending: one request at a time until it delivers */
-    bool reliable;        /* it has delivered, and since then given back nothing it was asked for */
+    bool reliable;        /* it has delivered, and since then given back nothing, nor sent others */
     struct pipeline pipeline; /* its rate and round trip */
 
     uint32_t reqq;            /* most requests it accepts */
@@ -115,6 +115,9 @@ enum request_verdict requests_on_block(struct requests *, struct requester *, st
                                        uint32_t *also_count);
 /* Bytes of a block that this peer is not asked for any more and that lie nowhere: it is alive. */
 void requests_on_late(struct requests *, struct requester *, uint32_t bytes, int64_t now_ns);
+/* It sent a block that no request was open for, which answers nothing: it is no sign of life, and
+ * until it delivers again the peer is not reliable. */
+void requests_on_unasked(struct requester *);
 /* The peer will not send it. */
 void requests_on_reject(struct requests *, struct requester *, struct block);
 /* We did not ask for it after all. */
@@ -145,9 +148,11 @@ uint32_t requests_each(const struct requests *, uint32_t *cursor);
 /* key of whoever sent this block; 0: not received, from the disk, or padding. */
 uint64_t requests_block_sender(const struct requests *, uint32_t piece, uint32_t block_index);
 
-/* A piece that failed is asked whole of one peer: sender, or with 0 the first that takes it. Those
- * excluded take it only when they could get nothing else. When its peer leaves, chokes or is
- * snubbed, the next may take over. Starts the piece if need be: SPATE_ENOMEM, SPATE_ELIMIT. */
+/* A piece that failed is asked whole of one peer: sender, or with 0 the first reliable one that
+ * takes it (the first, while none has delivered). Those excluded and those not reliable take it only
+ * when they could get nothing else. When its peer leaves, chokes or is snubbed, the next may take
+ * over; a reliable one also by a copy, from a peer that is not. Starts the piece if need be:
+ * SPATE_ENOMEM, SPATE_ELIMIT. */
 int requests_set_parole(struct requests *, uint32_t piece, uint64_t sender,
                         const uint64_t *excluded, uint32_t excluded_count);
 

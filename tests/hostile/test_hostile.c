@@ -128,9 +128,11 @@ static int64_t crowd_ns(uint64_t seed, int strangers)
     struct world *w = make_world(seed, CROWD);
     struct hostile *hostiles[CROWD] = {NULL};
     struct dice dice;
+    uint32_t liars = 0;
     dice_init(&dice, seed);
     for (int i = 0; i < strangers; i++) {
         uint32_t which = dice_below(&dice, (uint32_t)hostile_behaviour_count);
+        liars += hostile_behaviours[which].end == HOSTILE_BANNED;
         hostiles[i] =
             hostile_create(w, (uint8_t)(i + 1), seed + (uint64_t)i, &hostile_behaviours[which]);
         for (int j = 0; j < CROWD; j++) {
@@ -145,6 +147,7 @@ static int64_t crowd_ns(uint64_t seed, int strangers)
     int64_t took_ns = io_sim_now(w->sim) - began_ns;
     for (int i = 0; i < CROWD; i++) {
         assert_true(world_files_equal(&w->peers[i]));
+        assert_true(world_status(&w->peers[i]).banned_peers <= liars);
     }
     world_destroy(w);
     for (int i = 0; i < strangers; i++) {
@@ -156,8 +159,9 @@ static int64_t crowd_ns(uint64_t seed, int strangers)
 static void half_a_swarm_of_strangers_costs_less_than_twice_the_time(void **state)
 {
     (void)state;
-    /* Seed 18 once never finished: two strangers passed the last block to and fro. */
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    /* Seed 18 once never finished: two strangers passed the last block to and fro. In 47 and 97 a silent one held a
+     * piece on parole for a minute, in 106 and 134 one that answers with other blocks held what it was asked for. */
+    for (uint64_t seed = 1; seed <= 150; seed++) {
         int64_t alone_ns = crowd_ns(seed, 0), among_ns = crowd_ns(seed, CROWD);
         if (among_ns > 2 * alone_ns) {
             fail_msg("seed %llu: %.1f s among strangers, %.1f s alone", (unsigned long long)seed,

@@ -378,7 +378,7 @@ static void any_order_and_any_split_gives_the_same_blocks(void **state)
         uint32_t order[12];
         bool taken_back[12] = {0}, rejected[12] = {0};
         size_t size = 0;
-        uint32_t expected = 0;
+        uint32_t expected = 0, expected_unasked = 0;
         for (uint32_t i = 0; i < 12; i++) {
             order[i] = i;
             memset(f->slots[i], 0xee, BLOCK_BYTES);
@@ -414,10 +414,11 @@ static void any_order_and_any_split_gives_the_same_blocks(void **state)
             expected += !taken_back[n];
             if (chacha_u32(&random) % 10 == 0) { /* and once more, unasked */
                 f->peer.unasked = 0;
+                expected_unasked++;
                 size += piece_message(block_number(n), stream + size);
             }
         }
-        uint32_t blocks = 0;
+        uint32_t blocks = 0, unasked = 0;
         for (size_t at = 0; at < size;) {
             struct iovec v[PEER_SPACE_MAX];
             int count = peer_space(&f->peer, v);
@@ -438,10 +439,12 @@ static void any_order_and_any_split_gives_the_same_blocks(void **state)
                     assert_block(event.destination, event.block);
                     blocks++;
                 }
+                unasked += event.unasked;
             }
             assert_true(peer_is_consistent(&f->peer));
         }
         assert_int_equal(blocks, expected);
+        assert_int_equal(unasked, expected_unasked);
         for (uint32_t i = 0; i < 12; i++) {
             if (!taken_back[i] && !rejected[i]) {
                 assert_block(f->slots[i], block_number(i));
@@ -501,6 +504,7 @@ static void blocks_nobody_asked_for_end_the_peer_in_the_end(void **state)
         while (peer_next(&f->peer, &event)) {
             assert_int_equal(event.type, PEER_BLOCK);
             assert_null(event.destination);
+            assert_true(event.unasked);
         }
     }
     feed(&f->peer, message, sizeof message);

@@ -242,6 +242,80 @@ static void what_a_silent_peer_owes_may_always_be_asked_again(void **state)
     end(&w);
 }
 
+/* The first piece is owed by one peer, the second is nobody's and the other peer does not have it. */
+static void begin_idle(struct world *w, struct requester *owner, struct requester *idle,
+                       struct bitset *has)
+{
+    struct request_choice choice;
+    begin(w, 2, 1000);
+    w->requests.reliable_seen = true;
+    join(owner, 1, 10, 20);
+    join(idle, 2, 10, 20);
+    assert_int_equal(bitset_init(has, 2), 0);
+    bitset_set(has, 0);
+    for (int i = 0; i < BLOCKS; i++) {
+        assert_true(ask(w, owner, S, &choice));
+        assert_int_equal(choice.block.piece, 0);
+    }
+}
+
+static void end_idle(struct world *w, struct requester *owner, struct requester *idle,
+                     struct bitset *has)
+{
+    requests_release(&w->requests, owner);
+    requests_release(&w->requests, idle);
+    bitset_deinit(has);
+    end(w);
+}
+
+static void an_idle_peer_is_asked_for_what_a_silent_one_owes(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        struct world w;
+        struct requester silent, idle;
+        struct request_choice choice;
+        struct bitset has;
+        begin_idle(&w, &silent, &idle, &has);
+        if (!known) { /* it has never delivered */
+            silent.reliable = false;
+            silent.pipeline.rate = 0;
+            silent.pipeline.rtt_us = 0;
+        }
+        /* at first its answers may be on their way; nobody has to tell when they are not */
+        int64_t now_ns = S;
+        while (!requests_next(&w.requests, &idle, &has, true, true, now_ns, &choice)) {
+            assert_true(now_ns < 20 * S);
+            int64_t again_ns = requests_deadline(&w.requests, &idle);
+            assert_true(again_ns > now_ns && again_ns <= now_ns + S);
+            now_ns = again_ns;
+        }
+        assert_true(choice.duplicate);
+        assert_int_equal(choice.block.piece, 0);
+        assert_true(now_ns > 2 * S);
+        assert_true(known || now_ns < 6 * S);
+        end_idle(&w, &silent, &idle, &has);
+    }
+}
+
+static void an_idle_peer_copies_nothing_while_its_owner_delivers(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester owner, idle, *also[REQUEST_OWNERS_MAX];
+    struct request_choice choice;
+    struct bitset has;
+    uint32_t also_count;
+    begin_idle(&w, &owner, &idle, &has);
+    for (uint32_t i = 0; i + 1 < BLOCKS; i++) {
+        struct block block = {0, i * BLOCK_BYTES, BLOCK_BYTES};
+        int64_t now_ns = S + i * 400 * MS;
+        requests_on_block(&w.requests, &owner, block, now_ns, also, &also_count);
+        assert_false(requests_next(&w.requests, &idle, &has, true, true, now_ns, &choice));
+    }
+    end_idle(&w, &owner, &idle, &has);
+}
+
 static void seeds_of_unknown_speed_begin_with_even_shares(void **state)
 {
     (void)state;
@@ -274,6 +348,8 @@ int main(void)
         cmocka_unit_test(copies_are_a_small_part_of_what_came),
         cmocka_unit_test(a_copy_whose_loser_heard_in_time_was_not_in_vain),
         cmocka_unit_test(what_a_silent_peer_owes_may_always_be_asked_again),
+        cmocka_unit_test(an_idle_peer_is_asked_for_what_a_silent_one_owes),
+        cmocka_unit_test(an_idle_peer_copies_nothing_while_its_owner_delivers),
         cmocka_unit_test(seeds_of_unknown_speed_begin_with_even_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

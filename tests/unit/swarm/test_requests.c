@@ -627,6 +627,97 @@ static void a_piece_on_parole_is_one_peers_alone(void **state)
     end(&w);
 }
 
+/* One who has delivered a block. */
+static void join_reliable(struct world *w, struct requester *q, uint64_t key, struct block block)
+{
+    struct request_choice choice;
+    join(q, key);
+    assert_true(requests_next_from(&w->requests, q, NULL, &block.piece, 1, true, S, &choice));
+    assert_int_equal(deliver(w, q, block, S), REQUEST_WANTED);
+    assert_true(q->reliable);
+}
+
+static void a_silent_peer_does_not_hold_a_piece_on_parole(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester suspect, silent, judge;
+    struct request_choice choice;
+    const uint64_t excluded[] = {1};
+    begin(&w, 2, 2);
+    join_reliable(&w, &suspect, 1, (struct block){0, 0, BLOCK_BYTES});
+    join(&silent, 2);
+    join(&judge, 3);
+    requests_on_piece_failed(&w.requests, 0, true);
+    assert_int_equal(requests_set_parole(&w.requests, 0, 0, excluded, 1), 0);
+    /* one that has not delivered takes it only for want of anything else */
+    assert_int_equal(next(&w, &silent, S).block.piece, 1);
+    assert_int_equal(next(&w, &silent, S).block.piece, 1);
+    assert_int_equal(next(&w, &silent, S).block.piece, 0);
+    assert_true(nothing(&w, &judge, S));
+    assert_int_equal(deliver(&w, &silent, (struct block){1, 0, BLOCK_BYTES}, S), REQUEST_WANTED);
+    silent.reliable = false; /* and then no more */
+    /* one that delivers takes it over: what is asked already, and then the rest */
+    judge.reliable = true;
+    int64_t now_ns = 30 * S;
+    uint32_t copies = 0, rest = 0;
+    while (requests_next(&w.requests, &judge, NULL, true, true, now_ns, &choice)) {
+        copies += choice.duplicate && choice.block.piece == 0;
+        rest += !choice.duplicate;
+        assert_true(choice.duplicate || choice.block.piece == 0);
+    }
+    assert_int_equal(copies, 1);
+    assert_int_equal(rest, BLOCKS - 1);
+    assert_true(requests_is_consistent(&w.requests));
+    /* from now on it is that one's alone */
+    assert_true(nothing(&w, &suspect, now_ns));
+    requests_release(&w.requests, &silent);
+    requests_release(&w.requests, &judge);
+    end(&w);
+}
+
+static void a_piece_on_parole_keeps_nobody_from_copies_of_others(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester slow, judge, fast;
+    struct request_choice choice;
+    begin(&w, 2, 2);
+    join(&slow, 1);
+    join(&judge, 2);
+    join(&fast, 3);
+    for (int i = 0; i < BLOCKS; i++) {
+        assert_int_equal(next(&w, &slow, S).block.piece, 0);
+    }
+    assert_int_equal(requests_set_parole(&w.requests, 1, 2, NULL, 0), 0);
+    assert_int_equal(next(&w, &judge, S).block.piece, 1);
+    assert_true(requests_next(&w.requests, &fast, NULL, true, true, 30 * S, &choice));
+    assert_true(choice.duplicate);
+    assert_int_equal(choice.block.piece, 0);
+    requests_release(&w.requests, &slow);
+    requests_release(&w.requests, &judge);
+    requests_release(&w.requests, &fast);
+    end(&w);
+}
+
+static void a_block_that_was_not_asked_is_no_sign_of_life(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester a;
+    begin(&w, 2, 2);
+    join(&a, 1);
+    struct request_choice choice = next(&w, &a, S);
+    assert_int_equal(next(&w, &a, S).block.piece, 0);
+    assert_int_equal(deliver(&w, &a, choice.block, S), REQUEST_WANTED);
+    int64_t deadline_ns = requests_deadline(&w.requests, &a);
+    requests_on_unasked(&a);
+    assert_false(a.reliable);
+    assert_int_equal(requests_deadline(&w.requests, &a), deadline_ns);
+    requests_release(&w.requests, &a);
+    end(&w);
+}
+
 static void an_unwanted_piece_is_not_asked_but_what_comes_is_taken(void **state)
 {
     (void)state;
@@ -1105,6 +1196,9 @@ int main(void)
         cmocka_unit_test(no_peer_is_asked_more_than_it_queues),
         cmocka_unit_test(a_failed_piece_is_fetched_again_before_others),
         cmocka_unit_test(a_piece_on_parole_is_one_peers_alone),
+        cmocka_unit_test(a_silent_peer_does_not_hold_a_piece_on_parole),
+        cmocka_unit_test(a_piece_on_parole_keeps_nobody_from_copies_of_others),
+        cmocka_unit_test(a_block_that_was_not_asked_is_no_sign_of_life),
         cmocka_unit_test(an_unwanted_piece_is_not_asked_but_what_comes_is_taken),
         cmocka_unit_test(restored_blocks_are_not_asked_again),
         cmocka_unit_test(while_choked_only_allowed_pieces_are_asked),
