@@ -86,7 +86,9 @@ static int move_file(struct store *s, struct io_fs *fs, const struct layout_file
     }
     if (open) {
         if (into_place) {
+            /* The part file lets go of these bytes: a name that an earlier run left unsynced has to be there, too. */
             store_mark_dirty(s, f->file);
+            rc = rc < 0 ? rc : store_mark_way(s, f->file);
         }
         open_files_put(s->open_files, fs, open);
     }
