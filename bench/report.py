@@ -59,7 +59,10 @@ def summarise(row, results):
 
 
 def git(*words):
-    done = subprocess.run(["git", "-C", ROOT, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        done = subprocess.run(["git", "-C", ROOT, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    except OSError:
+        return ""  # measuring needs no git
     return done.stdout.strip()
 
 
@@ -71,7 +74,7 @@ def processor():
 
 def commit():
     dirty = git("status", "--porcelain", "--untracked-files=no")
-    return git("rev-parse", "--short=12", "HEAD") + (" with changes" if dirty else "")
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + (" with changes" if dirty else "")
 
 
 def make(bench, seconds):
