@@ -589,7 +589,9 @@ static int64_t waits_s(int64_t said_s, bool fails)
     } else {
         announcer_on_answer(&w.a, 0, said_s, 0, w.now_ns);
     }
-    return (announcer_deadline(&w.a) - w.now_ns) / SECOND_NS;
+    int64_t waits_ns = announcer_deadline(&w.a) - w.now_ns;
+    announcer_deinit(&w.a);
+    return waits_ns / SECOND_NS;
 }
 
 static void what_a_tracker_says_of_time_is_believed_between_a_minute_and_a_day(void **state)
