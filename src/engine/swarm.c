@@ -551,7 +551,7 @@ static void on_read_failed(struct conn *c, uint32_t piece, int error, uint32_t f
 {
     struct swarm_peer *sp = swarm_peer_of(c);
     struct swarm *s = sp->swarm;
-    if (error == SPATE_ENOMEM) {
+    if (error == SPATE_ENOMEM || error == SPATE_EFDS) {
         return; /* says nothing of the piece: who asked for it was refused, and may ask again */
     }
     if (pieces_on_lost(s->settings.pieces, piece)) {

@@ -190,6 +190,47 @@ static void a_victim_that_never_answers_is_dialled_three_times_an_hour(void **st
     world_destroy(w);
 }
 
+/* Whose disk has no descriptor to spare for as long as the flag stands. */
+struct shortage {
+    bool now;
+    int refused;
+};
+
+static int64_t refuse_to_open(void *user, const struct io_sim_disk_call *call)
+{
+    struct shortage *shortage = user;
+    if (!shortage->now || call->kind != IO_SIM_DISK_OPEN) {
+        return 0;
+    }
+    shortage->refused++;
+    return SPATE_EFDS;
+}
+
+static void a_seed_without_descriptors_for_a_while_loses_no_piece(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {nested, 4, 65536, WORLD_TRACKER_NONE};
+    struct world *w = world_create(9);
+    struct io_sim_link link = home(0);
+    struct shortage shortage = {.now = false};
+    world_set_torrent(w, &torrent);
+    struct world_peer *seed = world_add(w, &link, true);
+    assert_true(world_run(w, 60 * WORLD_SECOND_NS)); /* files that nobody asks for are closed */
+    io_sim_set_disk_rule(seed->io, refuse_to_open, &shortage);
+    shortage.now = true;
+    struct world_peer *leecher = world_add(w, &link, false);
+    world_introduce(leecher, seed);
+    assert_true(world_run(w, 20 * WORLD_SECOND_NS));
+    assert_true(shortage.refused > 0);
+    assert_false(leecher->complete);
+    assert_int_equal(world_status(seed).verified_bytes, w->payload_bytes);
+    shortage.now = false;
+    assert_true(world_finish(w, 60 * WORLD_SECOND_NS));
+    assert_int_equal(world_state(seed), SPATE_STATE_SEEDING);
+    assert_true(world_files_equal(leecher));
+    world_destroy(w);
+}
+
 /* Somebody who opens a connection and says nothing, or shakes hands and says nothing more. */
 struct mute {
     struct io_socket *socket;
@@ -356,6 +397,7 @@ int main(void)
         cmocka_unit_test(who_dials_in_counts_as_a_connection_of_the_session),
         cmocka_unit_test(the_only_seed_is_found_behind_many_dead_ports_of_its_host),
         cmocka_unit_test(a_victim_that_never_answers_is_dialled_three_times_an_hour),
+        cmocka_unit_test(a_seed_without_descriptors_for_a_while_loses_no_piece),
         cmocka_unit_test(one_address_has_so_many_connections_of_a_torrent_and_no_more),
         cmocka_unit_test(so_many_pieces_are_allowed_fast_and_no_more),
         cmocka_unit_test(a_dial_that_is_broken_off_is_not_repeated_at_a_victim),
