@@ -24,7 +24,7 @@ struct store {
     bool destroyed;
     struct io_op close_op; /* closes files; also as the last act */
     struct map windows;    /* of struct window, by the offset in the torrent where it begins */
-    bool unsendable;       /* io_send_parts() takes nothing of its files */
+    bool unsendable;       /* io_send() takes nothing of its files */
 
     /* Held for reading while bytes are moved, for writing while the rules for moving them change: which
      * files are unwanted, which directory is the destination. */

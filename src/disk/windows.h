@@ -1,4 +1,4 @@
-/* Serving without a copy of ours: windows on files, through which io_send_parts() takes what is to be sent as
+/* Serving without a copy of ours: windows on files, through which io_send() takes what is to be sent as
  * it lies in the page cache. A worker opens the file and brings into memory what will be sent, so that the
  * loop waits for no disk; what was brought in lately is taken to be there still.
  *
@@ -31,7 +31,7 @@ void windows_forget(struct store *);
 
 /* Is the range, as far as anybody knows, in memory? */
 bool window_is_ready(const struct window *, uint64_t offset, uint64_t length, int64_t now_ns);
-/* Bytes from offset of the torrent on, for io_send_parts(). The window is ready there. */
+/* Bytes from offset of the torrent on, for io_send(). The window is ready there. */
 struct io_part window_part(const struct window *, uint64_t offset, size_t size);
 /* The file they come from, as the metainfo numbers it. */
 uint32_t window_file(const struct window *);

@@ -338,7 +338,7 @@ static bool send_once(struct conn *c)
         bucket_wait(dry, &c->up_waiter, now_ns);
         return false;
     }
-    int64_t n = io_send_parts(env->io, c->socket, out, gather(c, parts, count, allowed, out));
+    int64_t n = io_send(env->io, c->socket, out, gather(c, parts, count, allowed, out));
     if (n == SPATE_EAGAIN) {
         io_wait(env->io, c->socket, IO_WRITABLE, &c->write_op);
         return false;

@@ -135,8 +135,7 @@ struct io_driver {
     int (*socket_address)(struct io *, struct io_socket *, struct addr *out);
     void (*wait)(struct io *, struct io_socket *, enum io_ready, struct io_op *);
     int64_t (*receive)(struct io *, struct io_socket *, const struct iovec *, int count);
-    int64_t (*send)(struct io *, struct io_socket *, const struct iovec *, int count);
-    int64_t (*send_parts)(struct io *, struct io_socket *, const struct io_part *, int count);
+    int64_t (*send)(struct io *, struct io_socket *, const struct io_part *, int count);
     int (*udp_receive)(struct io *, struct io_socket *, struct io_datagram *, int max);
     int (*udp_send)(struct io *, struct io_socket *, const struct io_datagram *, int count);
     void (*close)(struct io *, struct io_socket *);
@@ -238,17 +237,12 @@ static inline int64_t io_receive(struct io *io, struct io_socket *s, const struc
 {
     return io->driver->receive(io, s, v, count);
 }
-/* Bytes taken; SPATE_EAGAIN: no room. Never raises SIGPIPE. */
-static inline int64_t io_send(struct io *io, struct io_socket *s, const struct iovec *v, int count)
+/* Bytes taken; SPATE_EAGAIN: no room. Stretches of files are not copied through our memory. SPATE_ESHORT: the first
+ * part is of a file that ends before it; SPATE_EIO: of a disk that fails. Never raises SIGPIPE. */
+static inline int64_t io_send(struct io *io, struct io_socket *s, const struct io_part *parts,
+                              int count)
 {
-    return io->driver->send(io, s, v, count);
-}
-/* The same with stretches of files, which are not copied through our memory. SPATE_ESHORT: the first part is of a file
- * that ends before it; SPATE_EIO: of a disk that fails. */
-static inline int64_t io_send_parts(struct io *io, struct io_socket *s, const struct io_part *parts,
-                                    int count)
-{
-    return io->driver->send_parts(io, s, parts, count);
+    return io->driver->send(io, s, parts, count);
 }
 /* Datagrams received, or SPATE_EAGAIN. One longer than its buffer is dropped. */
 static inline int io_udp_receive(struct io *io, struct io_socket *s, struct io_datagram *d, int max)
@@ -428,7 +422,7 @@ static inline int io_fs_real_path(struct io_fs *fs, const char *path, char *out,
     return fs->driver->real_path(fs, path, out, size);
 }
 
-/* Brings a stretch of a file into memory and waits for it, so that io_send_parts() need not. SPATE_ESHORT: the file
+/* Brings a stretch of a file into memory and waits for it, so that io_send() need not. SPATE_ESHORT: the file
  * ends before; SPATE_EUNSUPPORTED: parts of this file cannot be sent, only bytes that were read from it. */
 static inline int io_fs_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset,
                               uint64_t length)

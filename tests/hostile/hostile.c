@@ -100,11 +100,11 @@ static void dial(struct hostile_conn *c)
 
 static void flush(struct hostile_conn *c)
 {
-    struct iovec v = {.iov_base = c->out, .iov_len = c->out_size};
+    struct io_part part = {.bytes = c->out, .size = c->out_size};
     if (c->out_size == 0 || !c->socket || !c->connected || c->write_op.active) {
         return;
     }
-    int64_t sent = io_send(c->host->io, c->socket, &v, 1);
+    int64_t sent = io_send(c->host->io, c->socket, &part, 1);
     if (sent > 0) {
         memmove(c->out, c->out + sent, c->out_size - (size_t)sent);
         c->out_size -= (size_t)sent;

@@ -553,7 +553,7 @@ static void a_stretch_of_a_file_is_sent_between_bytes(void **state)
         {.file = job.file, .offset = 0, .size = 3},  {.bytes = (const uint8_t *)">(", .size = 2},
         {.file = job.file, .offset = 34, .size = 2}, {.bytes = (const uint8_t *)")", .size = 1},
     };
-    assert_int_equal(io_send_parts(t->io[0], from, parts, 6), 15);
+    assert_int_equal(io_send(t->io[0], from, parts, 6), 15);
     expect_received(t, to, "<abcdef012>(yz)");
     io_close(t->io[0], from);
     io_close(t->io[1], to);
@@ -573,9 +573,9 @@ static void a_file_that_ends_early_ends_the_sending_there(void **state)
         {.file = job.file, .offset = 18, .size = 4},
         {.bytes = (const uint8_t *)">", .size = 1},
     };
-    assert_int_equal(io_send_parts(t->io[0], from, parts, 3), 3);
+    assert_int_equal(io_send(t->io[0], from, parts, 3), 3);
     const struct io_part rest = {.file = job.file, .offset = 20, .size = 2};
-    assert_int_equal(io_send_parts(t->io[0], from, &rest, 1), SPATE_ESHORT);
+    assert_int_equal(io_send(t->io[0], from, &rest, 1), SPATE_ESHORT);
     expect_received(t, to, "<ij");
     io_close(t->io[0], from);
     io_close(t->io[1], to);

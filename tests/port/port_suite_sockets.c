@@ -1,9 +1,14 @@
 /* TCP: meeting, bytes in order, full buffers, ends. */
 #include "port_suite_inside.h"
 
-static struct iovec part(void *bytes, size_t size)
+static struct iovec room(void *bytes, size_t size)
 {
     return (struct iovec){.iov_base = bytes, .iov_len = size};
+}
+
+static struct io_part part(const void *bytes, size_t size)
+{
+    return (struct io_part){.bytes = bytes, .size = size};
 }
 
 /* Waits until the socket is ready. */
@@ -19,7 +24,7 @@ static void ready(struct port_test *t, int host, struct io_socket *s, enum io_re
 /* What receive says once it says anything but EAGAIN. */
 static int64_t receive(struct port_test *t, int host, struct io_socket *s, void *bytes, size_t size)
 {
-    struct iovec v = part(bytes, size);
+    struct iovec v = room(bytes, size);
     int64_t n;
     while ((n = io_receive(t->io[host], s, &v, 1)) == SPATE_EAGAIN) {
         ready(t, host, s, IO_READABLE);
@@ -31,7 +36,7 @@ static void send_all(struct port_test *t, int host, struct io_socket *s, const c
 {
     size_t size = strlen(text), done = 0;
     while (done < size) {
-        struct iovec v = part((char *)(uintptr_t)text + done, size - done);
+        struct io_part v = part(text + done, size - done);
         int64_t n = io_send(t->io[host], s, &v, 1);
         if (n == SPATE_EAGAIN) {
             ready(t, host, s, IO_WRITABLE);
@@ -196,7 +201,7 @@ static void receiving_what_is_not_there_says_so(void **state)
     struct port_test *t = *state;
     struct io_socket *a, *b;
     uint8_t byte;
-    struct iovec v = part(&byte, 1);
+    struct iovec v = room(&byte, 1);
     port_connect(t, &a, &b);
     assert_int_equal(io_receive(t->io[0], a, &v, 1), SPATE_EAGAIN);
     assert_int_equal(io_receive(t->io[1], b, &v, 1), SPATE_EAGAIN);
@@ -210,13 +215,13 @@ static void parts_are_gathered_and_scattered(void **state)
     struct io_socket *a, *b;
     char text[] = "one two three";
     char got[3][8] = {"", "", ""};
-    struct iovec out[] = {part(text, 4), part(text + 4, 0), part(text + 4, 4), part(text + 8, 5)};
+    struct io_part out[] = {part(text, 4), part(text + 4, 0), part(text + 4, 4), part(text + 8, 5)};
     port_connect(t, &a, &b);
     assert_int_equal(io_send(t->io[0], a, out, 4), 13);
     for (int i = 0; i < 10; i++) {
         ready(t, 1, b, IO_READABLE);
     }
-    struct iovec in[] = {part(got[0], 3), part(got[1], 5), part(got[2], 7)};
+    struct iovec in[] = {room(got[0], 3), room(got[1], 5), room(got[2], 7)};
     assert_int_equal(io_receive(t->io[1], b, in, 3), 13);
     assert_string_equal(got[0], "one");
     assert_string_equal(got[1], " two ");
@@ -251,13 +256,13 @@ static bool flow_step(struct port_test *t, struct flow *f)
         for (size_t i = 0; i < size; i++) {
             bytes[i] = pattern(f->sent + i, f->salt);
         }
-        struct iovec v[2] = {part(bytes, size / 3), part(bytes + size / 3, size - size / 3)};
+        struct io_part v[2] = {part(bytes, size / 3), part(bytes + size / 3, size - size / 3)};
         int64_t n = io_send(t->io[f->from], f->source, v, 2);
         assert_true(n > 0 || n == SPATE_EAGAIN);
         f->sent += n > 0 ? (uint64_t)n : 0;
         moved = n > 0;
     }
-    struct iovec v = part(bytes, sizes[f->received % 6]);
+    struct iovec v = room(bytes, sizes[f->received % 6]);
     int64_t n = io_receive(t->io[f->to], f->sink, &v, 1);
     assert_true(n > 0 || n == SPATE_EAGAIN);
     for (int64_t i = 0; i < n; i++) {
@@ -294,9 +299,9 @@ static void a_peer_that_does_not_read_stops_the_sender_until_it_does(void **stat
     struct port_test *t = *state;
     struct io_socket *a, *b;
     uint8_t *bytes = calloc(1, 65536);
-    struct iovec v = part(bytes, 65536);
+    struct io_part v = part(bytes, 65536);
     uint64_t sent = 0, received = 0;
-    struct port_noted room;
+    struct port_noted writable;
     int quiet = 0;
     assert_non_null(bytes);
     port_connect(t, &a, &b);
@@ -310,17 +315,17 @@ static void a_peer_that_does_not_read_stops_the_sender_until_it_does(void **stat
             port_pass(t, PORT_SECOND_NS / 50);
         }
     }
-    port_noted_init(&room, NULL);
-    io_wait(t->io[0], a, IO_WRITABLE, &room.op);
+    port_noted_init(&writable, NULL);
+    io_wait(t->io[0], a, IO_WRITABLE, &writable.op);
     port_pass(t, PORT_SECOND_NS / 10);
-    assert_true(room.op.active);
+    assert_true(writable.op.active);
     while (received < sent) {
         int64_t n = receive(t, 1, b, bytes, 65536);
         assert_true(n > 0);
         received += (uint64_t)n;
     }
-    port_await(t, &room.op);
-    assert_int_equal(room.status, 0);
+    port_await(t, &writable.op);
+    assert_int_equal(writable.status, 0);
     assert_true(io_send(t->io[0], a, &v, 1) > 0);
     free(bytes);
     io_close(t->io[0], a);
@@ -346,7 +351,7 @@ static void sending_to_who_has_closed_ends_in_a_reset(void **state)
     struct port_test *t = *state;
     struct io_socket *a, *b;
     uint8_t bytes[1000] = {0};
-    struct iovec v = part(bytes, sizeof bytes);
+    struct io_part v = part(bytes, sizeof bytes);
     int64_t n = 0;
     port_connect(t, &a, &b);
     io_close(t->io[1], b);

@@ -50,11 +50,11 @@ static uint32_t roll(struct actor *a, uint32_t sides)
 static void flush(struct actor *a)
 {
     size_t n = a->out_size < a->hold_at ? a->out_size : a->hold_at;
-    struct iovec v = {.iov_base = a->out, .iov_len = n};
+    struct io_part part = {.bytes = a->out, .size = n};
     if (n == 0 || !a->socket || a->write_op.active) {
         return;
     }
-    int64_t sent = io_send(a->io, a->socket, &v, 1);
+    int64_t sent = io_send(a->io, a->socket, &part, 1);
     if (sent > 0) {
         memmove(a->out, a->out + sent, a->out_size - (size_t)sent);
         a->out_size -= (size_t)sent;

@@ -83,9 +83,9 @@ static void stream_on_writable(struct io_op *op, int status)
     static const uint8_t bytes[16384] = {1, 2, 3};
     int64_t n = status;
     while (status == 0 && f->left > 0) {
-        struct iovec v = {(void *)(uintptr_t)bytes,
-                          f->left < sizeof bytes ? (size_t)f->left : sizeof bytes};
-        n = io_send(f->from, f->source, &v, 1);
+        struct io_part part = {.bytes = bytes,
+                               .size = f->left < sizeof bytes ? (size_t)f->left : sizeof bytes};
+        n = io_send(f->from, f->source, &part, 1);
         if (n < 0) {
             break;
         }
@@ -501,8 +501,8 @@ static uint64_t run_of(uint64_t seed, uint8_t byte, struct text_log *log)
     stream_begin(&s, &f, 0, 1, 300000);
     io_entropy(s.io[0], chance, sizeof chance);
     pass(&s, 20 * SECOND_NS);
-    struct iovec v = {&byte, 1};
-    assert_int_equal(io_send(s.io[0], f.source, &v, 1), 1);
+    struct io_part part = {.bytes = &byte, .size = 1};
+    assert_int_equal(io_send(s.io[0], f.source, &part, 1), 1);
     pass(&s, SECOND_NS);
     uint64_t hash = io_sim_log_hash(s.sim);
     io_sim_destroy(s.sim);

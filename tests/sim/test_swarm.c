@@ -256,8 +256,8 @@ static void mute_shake(struct mute *m, struct io *io, const struct world_peer *p
     memcpy(shake.info_hash, world_torrent(p)->swarm->settings.info_hash, 20);
     store_be32(shake.peer_id, number);
     wire_write_handshake(&shake, bytes);
-    const struct iovec v = {.iov_base = bytes, .iov_len = sizeof bytes};
-    assert_int_equal(io_send(io, m->socket, &v, 1), sizeof bytes);
+    const struct io_part part = {.bytes = bytes, .size = sizeof bytes};
+    assert_int_equal(io_send(io, m->socket, &part, 1), sizeof bytes);
 }
 
 static struct io *stranger(struct world *w, uint8_t number)
@@ -321,8 +321,8 @@ static void so_many_pieces_are_allowed_fast_and_no_more(void **state)
         uint8_t bytes[16];
         struct writer message = writer_over(bytes, sizeof bytes);
         wire_write_index(&message, WIRE_ALLOWED_FAST, count % w->piece_count);
-        const struct iovec v = {.iov_base = bytes, .iov_len = message.size};
-        assert_int_equal(io_send(io, mute.socket, &v, 1), message.size);
+        const struct io_part part = {.bytes = bytes, .size = message.size};
+        assert_int_equal(io_send(io, mute.socket, &part, 1), message.size);
         assert_true(world_run(w, WORLD_SECOND_NS / 5));
         assert_int_equal(peer->allowed_fast_count,
                          count < LIMIT_PEER_ALLOWED_FAST ? count : LIMIT_PEER_ALLOWED_FAST);

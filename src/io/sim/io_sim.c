@@ -141,14 +141,6 @@ static int64_t sim_port_receive(struct io *io, struct io_socket *s, const struct
     return n;
 }
 
-static int64_t sim_port_send(struct io *io, struct io_socket *s, const struct iovec *v, int count)
-{
-    int64_t n = io_sim_tcp_send(s, v, count);
-    io_sim_note(io_sim_host_of(io), IO_SIM_LOG_SEND, s->local.port, n,
-                n > 0 ? io_sim_log_parts(v, count, (uint64_t)n) : 0);
-    return n;
-}
-
 /* Puts a stretch of a file into a stream, as far as it is there. Returns how much that was. */
 static uint64_t put_file(struct io_sim_stream *out, const struct io_part *part, uint64_t size,
                          uint64_t *hash)
@@ -181,19 +173,16 @@ static uint64_t put_bytes(struct io_sim_stream *out, const struct io_part *part,
     return size;
 }
 
-static int64_t sim_port_send_parts(struct io *io, struct io_socket *s, const struct io_part *parts,
-                                   int count)
+static int64_t sim_port_send(struct io *io, struct io_socket *s, const struct io_part *parts,
+                             int count)
 {
-    uint64_t room = io_sim_tcp_room(s), sent = 0, hash = 0;
+    uint64_t sent = 0, hash = 0;
+    int64_t room = io_sim_tcp_room(s);
     bool is_short = false;
-    if (room == 0) {
-        uint8_t none = 0;
-        struct iovec v = {.iov_base = &none, .iov_len = 1};
-        return sim_port_send(io, s, &v, 1); /* which says why */
-    }
     struct io_sim_stream *out = &s->conn->streams[s->side];
-    for (int i = 0; i < count && sent < room && !is_short; i++) {
-        uint64_t size = parts[i].size < room - sent ? parts[i].size : room - sent;
+    for (int i = 0; i < count && (int64_t)sent < room && !is_short; i++) {
+        uint64_t left = (uint64_t)room - sent;
+        uint64_t size = parts[i].size < left ? parts[i].size : left;
         uint64_t there = parts[i].bytes ? put_bytes(out, &parts[i], size, &hash)
                                         : put_file(out, &parts[i], size, &hash);
         is_short = there < size;
@@ -202,7 +191,7 @@ static int64_t sim_port_send_parts(struct io *io, struct io_socket *s, const str
     if (sent > 0) {
         io_sim_stream_push(out);
     }
-    int64_t status = sent > 0 || !is_short ? (int64_t)sent : SPATE_ESHORT;
+    int64_t status = room < 0 ? room : sent == 0 && is_short ? SPATE_ESHORT : (int64_t)sent;
     io_sim_note(io_sim_host_of(io), IO_SIM_LOG_SEND, s->local.port, status, hash);
     return status;
 }
@@ -278,7 +267,6 @@ static const struct io_driver sim_port = {
     .wait = sim_port_wait,
     .receive = sim_port_receive,
     .send = sim_port_send,
-    .send_parts = sim_port_send_parts,
     .udp_receive = sim_port_udp_receive,
     .udp_send = sim_port_udp_send,
     .close = sim_port_close,

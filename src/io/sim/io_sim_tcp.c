@@ -358,37 +358,14 @@ int64_t io_sim_tcp_receive(struct io_socket *s, const struct iovec *v, int count
     return conn->errors[s->side] ? conn->errors[s->side] : SPATE_EAGAIN;
 }
 
-int64_t io_sim_tcp_send(struct io_socket *s, const struct iovec *v, int count)
+int64_t io_sim_tcp_room(struct io_socket *s)
 {
     struct io_sim_conn *conn = s->conn;
-    struct io_sim_stream *out = &conn->streams[s->side];
-    uint64_t size = 0;
     if (conn->errors[s->side]) {
         return conn->errors[s->side];
     }
-    if (!conn->established) {
-        return SPATE_EAGAIN;
-    }
-    for (int i = 0; i < count; i++) {
-        size += v[i].iov_len;
-    }
-    uint64_t room = io_sim_stream_room(out);
-    if (size > 0 && room == 0) {
-        return SPATE_EAGAIN;
-    }
-    size = size < room ? size : room;
-    if (size > 0) {
-        io_sim_stream_write(out, v, count, size);
-        io_sim_stream_push(out);
-    }
-    return (int64_t)size;
-}
-
-uint64_t io_sim_tcp_room(struct io_socket *s)
-{
-    struct io_sim_conn *conn = s->conn;
-    bool open = conn->established && !conn->errors[s->side];
-    return open ? io_sim_stream_room(&conn->streams[s->side]) : 0;
+    uint64_t room = conn->established ? io_sim_stream_room(&conn->streams[s->side]) : 0;
+    return room > 0 ? (int64_t)room : SPATE_EAGAIN;
 }
 
 bool io_sim_tcp_await(struct io_socket *s, enum io_ready ready)

@@ -31,9 +31,8 @@ int io_sim_tcp_connect(struct io_sim_host *, const struct io_bind *, const struc
                        struct io_op *, struct io_socket **out);
 int io_sim_tcp_accept(struct io_socket *listener, struct io_socket **out, struct addr *peer);
 int64_t io_sim_tcp_receive(struct io_socket *, const struct iovec *, int count);
-int64_t io_sim_tcp_send(struct io_socket *, const struct iovec *, int count);
-/* How much of it would be taken now. */
-uint64_t io_sim_tcp_room(struct io_socket *);
+/* How many bytes its stream would take now: at least one; SPATE_E... */
+int64_t io_sim_tcp_room(struct io_socket *);
 /* Whether it is ready; if not, the wait completes when it is. */
 bool io_sim_tcp_await(struct io_socket *, enum io_ready);
 void io_sim_tcp_close(struct io_socket *);

@@ -143,17 +143,11 @@ static int64_t uv_port_receive(struct io *io, struct io_socket *s, const struct 
     return io_uv_socket_receive(s, v, count);
 }
 
-static int64_t uv_port_send(struct io *io, struct io_socket *s, const struct iovec *v, int count)
+static int64_t uv_port_send(struct io *io, struct io_socket *s, const struct io_part *parts,
+                            int count)
 {
     (void)io;
-    return io_uv_socket_send(s, v, count);
-}
-
-static int64_t uv_port_send_parts(struct io *io, struct io_socket *s, const struct io_part *parts,
-                                  int count)
-{
-    (void)io;
-    return io_uv_socket_send_parts(s, parts, count);
+    return io_uv_socket_send(s, parts, count);
 }
 
 static int uv_port_udp_receive(struct io *io, struct io_socket *s, struct io_datagram *d, int max)
@@ -207,7 +201,6 @@ static const struct io_driver uv_port = {
     .wait = uv_port_wait,
     .receive = uv_port_receive,
     .send = uv_port_send,
-    .send_parts = uv_port_send_parts,
     .udp_receive = uv_port_udp_receive,
     .udp_send = uv_port_udp_send,
     .close = uv_port_close,

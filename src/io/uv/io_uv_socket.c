@@ -290,12 +290,7 @@ int64_t io_uv_socket_receive(struct io_socket *s, const struct iovec *v, int cou
     return transfer(s, v, count, false, 0);
 }
 
-int64_t io_uv_socket_send(struct io_socket *s, const struct iovec *v, int count)
-{
-    return transfer(s, v, count, true, 0);
-}
-
-/* ---- sending parts --------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* The bytes before the next stretch of a file, as many as fit. */
 static int64_t send_bytes(struct io_socket *s, const struct io_part *parts, int count, int *taken)
@@ -351,7 +346,7 @@ static void set_cork(struct io_socket *s, int on)
     setsockopt(s->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
-int64_t io_uv_socket_send_parts(struct io_socket *s, const struct io_part *parts, int count)
+int64_t io_uv_socket_send(struct io_socket *s, const struct io_part *parts, int count)
 {
     struct io_uv_sigpipe held;
     bool files = false;

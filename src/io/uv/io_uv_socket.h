@@ -44,8 +44,7 @@ int io_uv_socket_accept(struct io_uv_sockets *, struct io_socket *listener, stru
 int io_uv_socket_address(struct io_socket *, struct addr *out);
 void io_uv_socket_wait(struct io_socket *, enum io_ready, struct io_op *);
 int64_t io_uv_socket_receive(struct io_socket *, const struct iovec *, int count);
-int64_t io_uv_socket_send(struct io_socket *, const struct iovec *, int count);
-int64_t io_uv_socket_send_parts(struct io_socket *, const struct io_part *, int count);
+int64_t io_uv_socket_send(struct io_socket *, const struct io_part *, int count);
 void io_uv_socket_close(struct io_socket *);
 /* For waits and connects. */
 void io_uv_socket_cancel(struct io_op *);

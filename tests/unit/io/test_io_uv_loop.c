@@ -89,12 +89,12 @@ static void a_turn_end_comes_after_what_was_ready(void **state)
     int counter = 0;
     struct noted waits[3], end = noted_make(&counter);
     uint8_t byte = 1;
-    struct iovec v = {&byte, 1};
+    struct io_part part = {.bytes = &byte, .size = 1};
     for (int i = 0; i < 3; i++) {
         connect_pair(io, &a[i], &b[i]);
         waits[i] = noted_make(&counter);
         io_wait(io, b[i], IO_READABLE, &waits[i].op);
-        assert_int_equal(io_send(io, a[i], &v, 1), 1);
+        assert_int_equal(io_send(io, a[i], &part, 1), 1);
     }
     io_turn_end(io, &end.op);
     await(io, &end.op);
@@ -219,7 +219,7 @@ static void driven_from_outside_everything_completes(void **state)
                  timer = noted_make(NULL), work = noted_make(NULL), reading = noted_make(NULL),
                  wake = noted_make(NULL);
     uint8_t byte = 7;
-    struct iovec v = {&byte, 1};
+    struct io_part part = {.bytes = &byte, .size = 1};
     pthread_t thread;
 
     assert_int_equal(io_tcp_listen(io, &bind, &listener), 0);
@@ -231,7 +231,7 @@ static void driven_from_outside_everything_completes(void **state)
     assert_int_equal(io_accept(io, listener, &b, &peer), 0);
     io_wait(io, b, IO_READABLE, &reading.op);
     io_uv_step(io);
-    assert_int_equal(io_send(io, a, &v, 1), 1);
+    assert_int_equal(io_send(io, a, &part, 1), 1);
     drive(io, &reading.op);
     io_timer(io, &timer.op, io_now(io) + 3000000);
     drive(io, &timer.op);
@@ -269,11 +269,12 @@ static void readiness_that_nobody_waits_for_does_not_spin(void **state)
     struct io_socket *a, *b;
     struct noted reading = noted_make(NULL), writing = noted_make(NULL);
     uint8_t byte = 7;
+    struct io_part part = {.bytes = &byte, .size = 1};
     struct iovec v = {&byte, 1};
     connect_pair(io, &a, &b);
     io_wait(io, b, IO_READABLE, &reading.op);
     io_wait(io, b, IO_WRITABLE, &writing.op);
-    io_send(io, a, &v, 1);
+    io_send(io, a, &part, 1);
     await(io, &reading.op);
     await(io, &writing.op);
     assert_in_range(turns_in_ms(io, 30), 1, 10);
@@ -311,6 +312,7 @@ static void echo_on_done(struct io_op *op, int status)
 {
     struct echo *e = list_entry(op, struct echo, op);
     uint8_t byte;
+    struct io_part part = {.bytes = &byte, .size = 1};
     struct iovec v = {&byte, 1};
     if (status == SPATE_ECANCELED) {
         return; /* closed at the end of the test */
@@ -318,7 +320,7 @@ static void echo_on_done(struct io_op *op, int status)
     assert_int_equal(status, 0);
     assert_int_equal(io_receive(e->io, e->in, &v, 1), 1);
     if (e->left-- > 0) {
-        assert_int_equal(io_send(e->io, e->out, &v, 1), 1);
+        assert_int_equal(io_send(e->io, e->out, &part, 1), 1);
         io_wait(e->io, e->in, IO_READABLE, op);
     }
 }
@@ -329,7 +331,7 @@ static void a_wait_renewed_in_its_turn_tells_the_kernel_nothing(void **state)
     struct io *io = world_create(NULL);
     struct io_socket *a, *b;
     uint8_t byte = 7;
-    struct iovec v = {&byte, 1};
+    struct io_part part = {.bytes = &byte, .size = 1};
     connect_pair(io, &a, &b);
     /* A byte goes round: what arrives at one end is sent back from there. */
     struct echo to = {.op.done = echo_on_done, .io = io, .in = b, .out = b, .left = 1000};
@@ -339,7 +341,7 @@ static void a_wait_renewed_in_its_turn_tells_the_kernel_nothing(void **state)
     io_uv_step(io);
     int before = epoll_changes(0);
     assert_in_range(before, 2, 1000); /* the count does count */
-    assert_int_equal(io_send(io, a, &v, 1), 1);
+    assert_int_equal(io_send(io, a, &part, 1), 1);
     while (to.left > 10) {
         io_uv_run_once(io, -1);
     }
@@ -413,14 +415,14 @@ static void a_socket_closed_in_the_turn_in_which_it_is_ready_reports_cancelled(v
     struct io *io = world_create(NULL);
     struct io_socket *a[2], *b[2];
     uint8_t byte = 7;
-    struct iovec v = {&byte, 1};
+    struct io_part part = {.bytes = &byte, .size = 1};
     connect_pair(io, &a[0], &b[0]);
     connect_pair(io, &a[1], &b[1]);
     int counter = 0;
     struct closer closer = {
         .op.done = closer_on_done, .io = io, .victim = b[1], .counter = &counter};
     struct noted writing = noted_make(&counter);
-    io_send(io, a[0], &v, 1);
+    io_send(io, a[0], &part, 1);
     /* Both are known when the turn begins; the first, if it is the read, closes the other's socket.
      */
     io_wait(io, b[0], IO_READABLE, &closer.op);

@@ -195,13 +195,13 @@ static void sending_to_who_has_gone_raises_nothing(void **state)
     struct io_socket *a, *b;
     struct noted writing = noted_make(NULL);
     static uint8_t bytes[1 << 16];
-    struct iovec v = {bytes, sizeof bytes};
+    struct io_part part = {.bytes = bytes, .size = sizeof bytes};
     int64_t n = 0;
     signal(SIGPIPE, SIG_DFL);
     connect_pair(io, &a, &b);
     io_close(io, b);
     for (int i = 0; i < 1000 && (n >= 0 || n == SPATE_EAGAIN); i++) {
-        n = io_send(io, a, &v, 1);
+        n = io_send(io, a, &part, 1);
         io_wait(io, a, IO_WRITABLE, &writing.op);
         await(io, &writing.op);
     }
