@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "disk/frames.h"
 #include "engine/swarm_peer.h"
+#include "io/sim/io_sim_tcp.h"
 
 enum { PEERS_A_LOOK = 32 };
 enum { OTHER_SOCKETS = 2 * SESSION_FAMILIES }; /* that listen, for connections and for datagrams */
@@ -12,12 +13,9 @@ enum { OTHER_SOCKETS = 2 * SESSION_FAMILIES }; /* that listen, for connections a
 /* How long a peer may claim what a failed sync has lost. */
 #define WRONG_NS (2 * WORLD_SECOND_NS)
 
-/* News leave at the end of the turn; so much may lie before them in the buffers of a host. */
-#define NEWS_NS    (2 * WORLD_SECOND_NS)
-#define NEWS_BYTES (UINT64_C(2) << 20)
-/* Among many thousands of connections over full lines there is one on which it is as many times more. */
-enum { NEWS_CROWD = 64, NEWS_CROWD_TIMES = 4 };
-/* And on a line that loses this much, behind segments that are lost several times over. */
+/* News are said within a second, and then stand behind what the socket took before. */
+#define NEWS_NS (2 * WORLD_SECOND_NS)
+/* On a line that loses this much, they stand behind segments that are lost several times over. */
 #define NEWS_LOSS_PPM 10000
 #define NEWS_LOST_NS  (60 * WORLD_SECOND_NS)
 /* Until what was lost while a line was dark has been sent again. */
@@ -145,13 +143,52 @@ static struct swarm_peer *connection_to(const struct swarm *s, const struct worl
     return NULL;
 }
 
-/* How long news may wait behind blocks on a slow line. */
+/* Bytes that the socket has taken and that have not got to the other end, and what of a block it may take before
+ * news. */
+static uint64_t before_news(const struct swarm_peer *sp)
+{
+    const struct io_socket *socket = sp->conn->socket;
+    if (!sp->identified || sp->conn->state != CONN_OPEN) {
+        return 0;
+    }
+    const struct io_sim_stream *stream = &socket->conn->streams[socket->side];
+    return stream->written > stream->acked ? stream->written - stream->acked + BLOCK_BYTES : 0;
+}
+
+static int64_t on_line_ns(uint64_t bytes, uint64_t bytes_per_s)
+{
+    return bytes_per_s > 0
+               ? (int64_t)((double)bytes * (double)WORLD_SECOND_NS / (double)bytes_per_s)
+               : 0;
+}
+
+/* Streams take turns on a line. So the one with the most before its news waits for as much of each other one that
+ * has anything to send; and again at the other end, where as many may come in as that has connections. */
+static void measure_backlog(struct world_peer *p, const struct swarm *s)
+{
+    uint64_t streams = 0, most = 0;
+    int64_t there_ns = 0;
+    list_for_each (node, &s->peers) {
+        const struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        uint64_t bytes = before_news(sp);
+        const struct world_peer *other =
+            bytes > 0 ? world_find(p->world, &sp->conn->address) : NULL;
+        const struct torrent *t = other ? world_torrent(other) : NULL;
+        uint32_t others = t && t->swarm ? t->swarm->peer_count : 0;
+        int64_t ns = other ? on_line_ns(bytes * others, other->link.down_bytes_per_s) : 0;
+        there_ns = ns > there_ns ? ns : there_ns;
+        streams += bytes > 0;
+        most = bytes > most ? bytes : most;
+    }
+    int64_t ns = on_line_ns(streams * most, p->link.up_bytes_per_s) + there_ns;
+    p->news_behind_ns = ns > p->news_behind_ns ? ns : p->news_behind_ns;
+}
+
+/* How long news may be on their way. */
 static int64_t news_ns(const struct world_peer *p)
 {
-    uint64_t up = p->link.up_bytes_per_s;
     int64_t lost_ns = p->link.loss_ppm > NEWS_LOSS_PPM ? NEWS_LOST_NS : 0;
-    uint64_t bytes = NEWS_BYTES * (p->world->peer_count > NEWS_CROWD ? NEWS_CROWD_TIMES : 1);
-    return NEWS_NS + lost_ns + (up > 0 ? (int64_t)(bytes * (uint64_t)WORLD_SECOND_NS / up) : 0);
+    return NEWS_NS + lost_ns + p->news_behind_ns;
 }
 
 static bool was_dark(const struct world_peer *p)
@@ -194,7 +231,9 @@ static void check_news(struct world_peer *p, const struct torrent *t)
     if (hides(t->swarm)) {
         bitset_empty(&p->news);
         p->news_ns = now_ns;
+        p->news_behind_ns = 0;
     }
+    measure_backlog(p, t->swarm);
     if (now_ns - p->news_ns < news_ns(p)) {
         return;
     }
@@ -212,6 +251,7 @@ static void check_news(struct world_peer *p, const struct torrent *t)
         }
     }
     p->news_ns = now_ns;
+    p->news_behind_ns = 0;
     bitset_load(&p->news, t->pieces.have.bytes, bitset_bytes(p->news.count));
 }
 

@@ -55,7 +55,8 @@ struct world_peer {
     /* The checkers': pieces it claimed, whose bytes were found on its disk; those it had at news_ns. */
     struct bitset proven, news;
     int64_t news_ns;
-    struct bitset durable; /* what any session of it knew to be durable, as last seen */
+    int64_t news_behind_ns; /* what news stand behind takes so long, at most since then */
+    struct bitset durable;  /* what any session of it knew to be durable, as last seen */
     bool has_crashed;
     /* Files of which bytes may lie in the part file, a bit each: those it did not want at some time. */
     uint32_t elsewhere;
