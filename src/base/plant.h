@@ -21,6 +21,7 @@
     X(FORGET_TO_FREE, "forget-to-free", "a request that is over is not freed")                     \
     X(GIVE_TWICE, "give-twice", "the place of a rejected block is given back twice")               \
     X(LOSE_HAVE, "lose-have", "of several HAVE the last is not sent")                              \
+    X(BITFIELDS_AGAIN, "bitfields-again", "a peer may send bitfields again and again")             \
     X(MISCOUNT_SEEDS, "miscount-seeds", "a peer that left is still counted by the picker")         \
     X(TOO_MANY_PEERS, "too-many-peers", "a full torrent goes on accepting connections")            \
     X(NO_MEMORY_CAP, "no-memory-cap", "the cap of the memory of pieces in flight is not heeded")   \

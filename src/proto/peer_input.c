@@ -6,6 +6,7 @@
 #include "proto/peer_internal.h"
 
 #include "base/error.h"
+#include "base/plant.h"
 
 #include <stdlib.h>
 
@@ -279,7 +280,8 @@ static void on_has_all_or_none(struct peer *p, bool all)
 
 static void on_bitfield(struct peer *p, struct span bits)
 {
-    if (++p->bitfields > PEER_BITFIELDS_MAX || !bitset_load(&p->has, bits.bytes, bits.size)) {
+    bool again = ++p->bitfields > PEER_BITFIELDS_MAX && !PLANT(BITFIELDS_AGAIN);
+    if (again || !bitset_load(&p->has, bits.bytes, bits.size)) {
         peer_set_fault(p, PEER_FAULT_BITFIELD);
         return;
     }

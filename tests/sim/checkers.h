@@ -16,6 +16,7 @@
     X(BANS, "bans", "nobody honest is banned")                                                     \
     X(CONSISTENT, "consistent", "every part of every session is consistent with itself")           \
     X(NEWS, "news", "who is connected is told of every piece")                                     \
+    X(STRANGERS, "strangers", "who breaks a rule comes to his end, and costs the honest little")   \
     X(FINISH, "finish", "once faults stop, everybody finishes")                                    \
     X(GOODBYE, "goodbye", "every session ends in bounded time")                                    \
     X(LEAKS, "leaks", "a world that has ended holds no memory")                                    \

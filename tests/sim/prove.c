@@ -28,6 +28,7 @@ static const struct proof_row {
     {PLANT_FORGET_TO_FREE, CHECKER_LEAKS, "flash_crowd", false},
     {PLANT_GIVE_TWICE, CHECKER_CRASH, "who_lies_is_found_out", false},
     {PLANT_LOSE_HAVE, CHECKER_NEWS, "slow_lines_and_fast_ones", false},
+    {PLANT_BITFIELDS_AGAIN, CHECKER_STRANGERS, "a_stranger_comes", false},
     {PLANT_MISCOUNT_SEEDS, CHECKER_CONSISTENT, "whoever_is_done", false},
     {PLANT_TOO_MANY_PEERS, CHECKER_LIMITS, "few_connections", false},
     {PLANT_NO_MEMORY_CAP, CHECKER_MEMORY, "little_memory", false},

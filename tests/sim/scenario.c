@@ -75,9 +75,9 @@ void scenario_defaults(const struct scenario *scenario, struct settings_of_run *
 
 const struct scenario *scenario_at(int index)
 {
-    const struct scenario *const tables[] = {scenarios_of_swarms, scenarios_of_faults,
-                                             scenarios_of_disks,  scenarios_of_peers,
-                                             scenarios_of_memory, scenarios_of_crashes};
+    const struct scenario *const tables[] = {
+        scenarios_of_swarms,    scenarios_of_faults, scenarios_of_disks,  scenarios_of_peers,
+        scenarios_of_strangers, scenarios_of_memory, scenarios_of_crashes};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         for (const struct scenario *s = tables[i]; s->name; s++) {
             if (index-- == 0) {

@@ -34,6 +34,7 @@
     X(fault_for, 20000, "how long the fault lasts, ms")                                            \
     X(fault_index, -1, "which call is failed; -1: the seed chooses")                               \
     X(crashes, 0, "crashes of a run that has many")                                                \
+    X(stranger, -1, "which behaviour of those that break rules; -1: the seed chooses")             \
     X(look, 50, "how often the checkers look, ms")                                                 \
     X(within, 1800, "by when everybody has to be complete, s")
 
@@ -154,6 +155,6 @@ void run_end(struct run *);
 
 /* Tables of scenarios, one a file. */
 extern const struct scenario scenarios_of_swarms[], scenarios_of_faults[], scenarios_of_disks[],
-    scenarios_of_peers[], scenarios_of_memory[], scenarios_of_crashes[];
+    scenarios_of_peers[], scenarios_of_strangers[], scenarios_of_memory[], scenarios_of_crashes[];
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "world.h"
 
+enum { HOSTILE_PIECES = 31, HOSTILE_PIECE_BYTES = 65536 };
+
 enum hostile_victim { HOSTILE_TO_LEECH, HOSTILE_TO_SEED };
 
 /* What must come of it, apart from this: every honest peer finishes with the right bytes, and none is banned. */

@@ -1,12 +1,17 @@
-/* What strangers do, one rule broken a row. The torrent they meet has 31 pieces of 64 KiB, the last one 33,920 bytes
- * long (hostile_torrent in test_hostile.c). */
+/* What strangers do, one rule broken a row. The torrent they meet has HOSTILE_PIECES pieces of HOSTILE_PIECE_BYTES, the
+ * last one short: numbers in the bytes below count on it. */
 #include "hostile.h"
 
 #include "codec/wire.h"
 
 #include <string.h>
 
-enum { PIECES = 31, PIECE = 65536, LAST_PIECE = 33920, BLOCK = 16384 };
+enum {
+    PIECES = HOSTILE_PIECES,
+    PIECE = HOSTILE_PIECE_BYTES,
+    LAST_PIECE = PIECE - PIECE / 3,
+    BLOCK = 16384,
+};
 
 #define BYTES(text) .bytes = text, .size = sizeof(text) - 1
 
