@@ -3,6 +3,8 @@
  * Commandments:
  *   - A slot is free while fewer interested peers than slots are unchoked; a free slot is given
  *     at once.
+ *   - Who wants nothing for a moment stays unchoked until somebody else wants the slot: choked, it
+ *     could not be served for 10 s when it is interested again.
  *   - What was decided for a peer stands for 10 s (BEP 3: against fibrillation).
  *   - Downloading: those that send us most; one slot in five, at least one, is on trial: its
  *     holder changes every 30 s, and whoever was never unchoked is three times as likely to get
@@ -52,6 +54,12 @@ static bool eligible(const struct choker_peer *p)
     return p->interested && !p->is_seed;
 }
 
+/* For what will be decided of it: to be unchoked, or as a seed to be choked. */
+static bool waits(const struct choker_peer *p)
+{
+    return p->unchoked ? p->is_seed : eligible(p);
+}
+
 static bool takes_slot(const struct choker_peer *p)
 {
     return p->unchoked && eligible(p);
@@ -99,6 +107,16 @@ static void choke(struct run *run, struct choker_peer *p)
     p->optimistic = false;
     p->choked_at_ns = run->now_ns;
     run->changes++;
+}
+
+/* How many more peers are unchoked than there are slots, whether they want something or not. */
+static uint32_t surplus(const struct choker_peer *peers, uint32_t count, uint32_t slots)
+{
+    uint32_t unchoked = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        unchoked += peers[i].unchoked;
+    }
+    return unchoked > slots ? unchoked - slots : 0;
 }
 
 static uint32_t slots_taken(const struct run *run)
@@ -186,13 +204,31 @@ static void swap(struct run *run, struct choker_peer *out, struct choker_peer *i
     unchoke(run, in, optimistic);
 }
 
-/* Those that want nothing any more give their slot back; then there are as many holders as slots.
- */
+/* Those that want nothing yield to those that hold a slot, who was unchoked first before the others. */
+static void choke_idle(struct run *run)
+{
+    for (uint32_t extra = surplus(run->peers, run->count, run->slots); extra > 0; extra--) {
+        struct choker_peer *out = NULL;
+        for (uint32_t i = 0; i < run->count; i++) {
+            struct choker_peer *p = &run->peers[i];
+            if (p->unchoked && !eligible(p) && !is_held(p, run->now_ns) &&
+                (!out || p->unchoked_at_ns < out->unchoked_at_ns)) {
+                out = p;
+            }
+        }
+        if (!out) {
+            return;
+        }
+        choke(run, out);
+    }
+}
+
+/* As many holders as slots, as far as there are peers that want one. */
 static void fit(struct run *run)
 {
     for (uint32_t i = 0; i < run->count; i++) {
         struct choker_peer *p = &run->peers[i];
-        if (p->unchoked && !eligible(p) && !is_held(p, run->now_ns)) {
+        if (p->unchoked && p->is_seed && !is_held(p, run->now_ns)) {
             choke(run, p);
         }
         p->optimistic = p->optimistic && takes_slot(p) && !run->seeding;
@@ -220,6 +256,7 @@ static void fit(struct run *run)
         unchoke(run, in, optimistic);
         run->choker->optimistic_ns = optimistic ? run->now_ns : run->choker->optimistic_ns;
     }
+    choke_idle(run);
 }
 
 /* Seeding: whose turn is over makes room. */
@@ -302,11 +339,11 @@ static int64_t next_run_ns(const struct run *run)
 {
     int64_t deadline = run->now_ns + HOLD_NS;
     int64_t trial_end = run->choker->optimistic_ns + OPTIMISTIC_NS;
-    bool pending = false;
+    bool pending = surplus(run->peers, run->count, run->slots) > 0;
     for (uint32_t i = 0; i < run->count; i++) {
         const struct choker_peer *p = &run->peers[i];
         int64_t end = hold_end_ns(p);
-        pending |= p->unchoked != eligible(p);
+        pending |= waits(p);
         deadline = end > run->now_ns && end < deadline ? end : deadline;
     }
     if (!run->seeding && trial_end > run->now_ns && trial_end < deadline) {
@@ -358,18 +395,19 @@ uint32_t choker_slots(uint64_t up_limit, uint64_t up_rate, uint32_t current)
 bool choker_is_consistent(const struct choker *c, const struct choker_peer *peers, uint32_t count,
                           uint32_t slots, int64_t now_ns)
 {
-    uint32_t taken = 0, held = 0, pending = 0, enterable = 0;
+    uint32_t taken = 0, held = 0, enterable = 0, extra = surplus(peers, count, slots);
+    bool pending = extra > 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct choker_peer *p = &peers[i];
         taken += takes_slot(p);
         held += takes_slot(p) && is_held(p, now_ns);
-        pending += p->unchoked != eligible(p);
+        pending |= waits(p);
         enterable += may_enter(p, now_ns);
-        if ((p->optimistic && !p->unchoked) ||
-            (p->unchoked && !eligible(p) && !is_held(p, now_ns))) {
+        bool idle = p->unchoked && !eligible(p) && !is_held(p, now_ns);
+        if ((p->optimistic && !p->unchoked) || (idle && (p->is_seed || extra > 0))) {
             return false;
         }
     }
     return (taken <= slots || taken == held) && (taken >= slots || enterable == 0) &&
-           c->deadline_ns > now_ns && (pending > 0) == (c->deadline_ns != INT64_MAX);
+           c->deadline_ns > now_ns && pending == (c->deadline_ns != INT64_MAX);
 }

@@ -18,11 +18,12 @@ enum {
     OVERDUE_SHARE = 4, /* of the time after which requests are taken away: twice the usual one */
 };
 
-#define NS_PER_S       INT64_C(1000000000)
-#define UNKNOWN_RTT_NS NS_PER_S
-#define PATIENCE_NS    (3 * NS_PER_S)  /* at most, with a peer that is not reliable */
-#define PAUSE_MIN_NS   (NS_PER_S / 20) /* between two looks */
-#define PAUSE_MAX_NS   NS_PER_S
+#define NS_PER_S          INT64_C(1000000000)
+#define UNKNOWN_RTT_NS    NS_PER_S
+#define PATIENCE_NS       (3 * NS_PER_S) /* at most, with a peer that is not reliable */
+#define ON_ITS_WAY_MAX_NS NS_PER_S
+#define PAUSE_MIN_NS      (NS_PER_S / 20) /* between two looks */
+#define PAUSE_MAX_NS      NS_PER_S
 
 /* ---- expectations ---------------------------------------------------------------------------- */
 
@@ -81,6 +82,13 @@ static int64_t overdue_ns(const struct requester *v)
         patience = PATIENCE_NS;
     }
     return v->snubbed ? INT64_MIN : request_oldest(v)->sent_ns + patience;
+}
+
+/* How long an answer of v may be on its way. No path is as long as what somebody takes who answers at random. */
+static int64_t on_its_way_ns(const struct requester *v)
+{
+    int64_t rtt = rtt_ns(v);
+    return rtt < ON_ITS_WAY_MAX_NS ? rtt : ON_ITS_WAY_MAX_NS;
 }
 
 static bool delivers(const struct requester *v, int64_t now_ns)
@@ -200,7 +208,8 @@ struct request *endgame_copy(const struct requests *r, const struct requester *q
         if (!request) {
             continue;
         }
-        int64_t gain = answer_ns(v, position, now_ns) - offer - (wait_ns > 0 ? rtt_ns(v) : 0);
+        int64_t gain =
+            answer_ns(v, position, now_ns) - offer - (wait_ns > 0 ? on_its_way_ns(v) : 0);
         if (gain > best_gain) {
             best = request;
             best_gain = gain;

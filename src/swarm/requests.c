@@ -374,6 +374,7 @@ void requests_on_late(struct requests *r, struct requester *q, uint32_t bytes, i
 void requests_on_unasked(struct requester *q)
 {
     q->reliable = false;
+    q->strays++;
 }
 
 enum request_verdict requests_on_block(struct requests *r, struct requester *q, struct block b,
@@ -404,7 +405,9 @@ enum request_verdict requests_on_block(struct requests *r, struct requester *q, 
         }
         forget_request(r, asked);
     }
-    q->reliable = r->reliable_seen = true;
+    q->strays -= q->strays > 0; /* who answers at random hits now and then */
+    q->reliable = q->strays == 0;
+    r->reliable_seen = r->reliable_seen || q->reliable;
     p->cells[index] = (struct cell){.sender = q->key, .state = CELL_RECEIVED};
     r->received++;
     p->free_count--;

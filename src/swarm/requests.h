@@ -34,6 +34,8 @@ struct requester {
     uint32_t copies;      /* those of them that are endgame copies */
     bool snubbed;         /* it stopped sending: one request at a time until it delivers */
     bool reliable;        /* it has delivered, and since then given back nothing, nor sent others */
+    uint32_t
+        strays; /* blocks it sent that nobody asked it for, less those that it delivered since */
     struct pipeline pipeline; /* its rate and round trip */
 
     uint32_t reqq;            /* most requests it accepts */
@@ -116,7 +118,7 @@ enum request_verdict requests_on_block(struct requests *, struct requester *, st
 /* Bytes of a block that this peer is not asked for any more and that lie nowhere: it is alive. */
 void requests_on_late(struct requests *, struct requester *, uint32_t bytes, int64_t now_ns);
 /* It sent a block that no request was open for, which answers nothing: it is no sign of life, and
- * until it delivers again the peer is not reliable. */
+ * until it has delivered as many as it sent of them the peer is not reliable. */
 void requests_on_unasked(struct requester *);
 /* The peer will not send it. */
 void requests_on_reject(struct requests *, struct requester *, struct block);

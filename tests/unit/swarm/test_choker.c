@@ -65,6 +65,30 @@ static void a_free_slot_is_given_at_once(void **state)
     assert_int_equal(unchoked(&w), 6);
 }
 
+static void who_wants_nothing_keeps_the_slot_until_somebody_wants_it(void **state)
+{
+    (void)state;
+    struct world w;
+    for (int seeding = 0; seeding < 2; seeding++) {
+        begin(&w, 1);
+        for (int i = 4; i < PEERS; i++) {
+            w.peers[i].interested = false;
+        }
+        assert_int_equal(run(&w, 4, seeding, 10 * S), 4);
+        w.peers[0].interested = false;
+        assert_int_equal(run(&w, 4, seeding, 25 * S), 0);
+        assert_true(w.peers[0].unchoked);
+        assert_int_equal(choker_deadline(&w.choker), INT64_MAX);
+        w.peers[0].interested = true; /* and need not wait */
+        assert_int_equal(run(&w, 4, seeding, 26 * S), 0);
+        w.peers[0].interested = false;
+        w.peers[5].interested = true;
+        assert_int_equal(run(&w, 4, seeding, 27 * S), 2);
+        assert_false(w.peers[0].unchoked);
+        assert_true(w.peers[5].unchoked);
+    }
+}
+
 static void nobody_uninterested_and_no_seed_is_unchoked(void **state)
 {
     (void)state;
@@ -289,6 +313,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_free_slot_is_given_at_once),
+        cmocka_unit_test(who_wants_nothing_keeps_the_slot_until_somebody_wants_it),
         cmocka_unit_test(nobody_uninterested_and_no_seed_is_unchoked),
         cmocka_unit_test(nothing_is_reversed_within_ten_seconds),
         cmocka_unit_test(those_that_send_most_are_served),

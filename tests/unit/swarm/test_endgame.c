@@ -225,6 +225,21 @@ static void a_copy_whose_loser_heard_in_time_was_not_in_vain(void **state)
     end(&w);
 }
 
+static void no_answer_is_on_its_way_for_seconds(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester slow, fast;
+    begin(&w, 1, 1000);
+    join(&slow, 1, 6000, 6000); /* its shortest answer took so long */
+    join(&fast, 2, 10, 20);
+    assert_int_equal(ask_all(&w, &slow, S), BLOCKS);
+    assert_int_equal(ask_all(&w, &fast, 2 * S), BLOCKS); /* the oldest too */
+    requests_release(&w.requests, &slow);
+    requests_release(&w.requests, &fast);
+    end(&w);
+}
+
 static void what_a_silent_peer_owes_may_always_be_asked_again(void **state)
 {
     (void)state;
@@ -347,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_deep_queue_is_shortened_from_its_end),
         cmocka_unit_test(copies_are_a_small_part_of_what_came),
         cmocka_unit_test(a_copy_whose_loser_heard_in_time_was_not_in_vain),
+        cmocka_unit_test(no_answer_is_on_its_way_for_seconds),
         cmocka_unit_test(what_a_silent_peer_owes_may_always_be_asked_again),
         cmocka_unit_test(an_idle_peer_is_asked_for_what_a_silent_one_owes),
         cmocka_unit_test(an_idle_peer_copies_nothing_while_its_owner_delivers),

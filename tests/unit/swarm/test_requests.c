@@ -315,6 +315,28 @@ static void the_endgame_asks_two_peers_and_cancels_the_loser(void **state)
     end(&w);
 }
 
+static void who_answers_at_random_is_not_reliable_for_a_hit(void **state)
+{
+    (void)state;
+    struct world w;
+    struct requester a;
+    begin(&w, 2, 2);
+    join(&a, 1);
+    struct request_choice first = next(&w, &a, S), second = next(&w, &a, S),
+                          third = next(&w, &a, S);
+    requests_on_unasked(&a);
+    requests_on_unasked(&a);
+    assert_int_equal(deliver(&w, &a, first.block, 2 * S), REQUEST_WANTED);
+    assert_false(a.reliable);
+    requests_on_unasked(&a);
+    assert_int_equal(deliver(&w, &a, second.block, 2 * S), REQUEST_WANTED);
+    assert_false(a.reliable);
+    assert_int_equal(deliver(&w, &a, third.block, 2 * S), REQUEST_WANTED);
+    assert_true(a.reliable);
+    requests_release(&w.requests, &a);
+    end(&w);
+}
+
 static void who_gives_back_what_it_was_asked_for_makes_no_copies(void **state)
 {
     (void)state;
@@ -1184,6 +1206,7 @@ int main(void)
         cmocka_unit_test(a_piece_with_something_received_stays_started),
         cmocka_unit_test(blocks_nobody_could_have_asked_are_unasked),
         cmocka_unit_test(the_endgame_asks_two_peers_and_cancels_the_loser),
+        cmocka_unit_test(who_answers_at_random_is_not_reliable_for_a_hit),
         cmocka_unit_test(who_gives_back_what_it_was_asked_for_makes_no_copies),
         cmocka_unit_test(there_is_no_endgame_while_a_block_is_unasked),
         cmocka_unit_test(copies_at_one_peer_are_bounded),
