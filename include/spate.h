@@ -168,8 +168,14 @@ SPATE_API int spate_session_timeout_ms(spate_session *session);
 /* Driven mode: does what is due and returns without waiting. */
 SPATE_API int spate_session_step(spate_session *session);
 /* Waits up to timeout_ms for an event or a log entry; -1: for ever. In driven mode it runs the session
- * meanwhile. 1: there is one; 0: the time is over. */
+ * meanwhile, and asks the kernel half as often as a loop around spate_session_step() must. 1: there is
+ * one; 2: the descriptor of spate_session_watch() is readable, and there may be one; 0: the time is
+ * over. */
 SPATE_API int spate_session_wait(spate_session *session, int timeout_ms);
+/* Has spate_session_wait() return also while fd is readable: a signalfd, a pipe, an epoll descriptor of
+ * the caller's. It stays the caller's, and must stay open until another takes its place, -1 none, or
+ * the session is closed. In the own-thread mode only the thread that waits may call it. */
+SPATE_API int spate_session_watch(spate_session *session, int fd);
 
 /* Rates in bytes per second for the whole session; 0: no limit. */
 SPATE_API int spate_session_set_limits(spate_session *session, uint64_t max_down, uint64_t max_up);

@@ -1,4 +1,4 @@
-/* The loop of the driven mode: it waits for the session, for signals and for room on stdout, and lets
+/* The loop of the driven mode: it lets the session run until there is news of it or a signal, and lets
  * everybody have a turn. */
 #include "apps/cli/transfer.h"
 
@@ -10,14 +10,16 @@
 #include "apps/cli/reason.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STATE_PATH_BYTES = 4096 };
+enum {
+    STATE_PATH_BYTES = 4096,
+    OUTPUT_RETRY_MS = 20, /* a reader of stdout that has no room is tried again */
+};
 
 void transfer_remember(struct transfer *t, int exit_code)
 {
@@ -64,6 +66,11 @@ static int open_session(struct transfer *t)
         report_error(&t->report, "", error.text[0] ? error.text : spate_strerror(failed));
         bool is_port = strncmp(error.text, "cannot listen", strlen("cannot listen")) == 0;
         return is_port ? EXIT_CODE_NETWORK : exit_code_from_error(failed);
+    }
+    failed = spate_session_watch(t->session, t->signals.fd);
+    if (failed < 0) {
+        report_error(&t->report, "", spate_strerror(failed));
+        return EXIT_CODE_FAILED;
     }
     struct spate_session_stats stats = {.size = sizeof stats};
     spate_session_stats(t->session, &stats);
@@ -428,21 +435,15 @@ static bool is_over(const struct transfer *t)
     return true;
 }
 
-/* Waits until somebody has something to do, at most until the next tick. True when a signal has come. */
-static bool wait_for_work(struct transfer *t, int64_t tick_ms)
+/* Lets the session run until it has news or a signal has come, at most until the next tick. What
+ * spate_session_wait() says. */
+static int run_session(struct transfer *t, int64_t tick_ms)
 {
-    struct pollfd fds[] = {
-        {.fd = spate_session_fd(t->session), .events = POLLIN},
-        {.fd = t->signals.fd, .events = POLLIN},
-        {.fd = output_waiting(&t->report.out) > 0 ? t->report.out.fd : -1, .events = POLLOUT},
-    };
     int64_t timeout_ms = tick_ms - t->report.now_ms;
-    int session_ms = spate_session_timeout_ms(t->session);
-    if (session_ms >= 0 && session_ms < timeout_ms) {
-        timeout_ms = session_ms;
+    if (output_waiting(&t->report.out) > 0 && timeout_ms > OUTPUT_RETRY_MS) {
+        timeout_ms = OUTPUT_RETRY_MS;
     }
-    poll(fds, sizeof fds / sizeof *fds, timeout_ms > 0 ? (int)timeout_ms : 0);
-    return fds[1].revents != 0;
+    return spate_session_wait(t->session, timeout_ms > 0 ? (int)timeout_ms : 0);
 }
 
 static void tick(struct transfer *t)
@@ -473,14 +474,14 @@ int transfer_run(struct transfer *t)
 {
     int64_t tick_ms = 0;
     while (!is_over(t)) {
-        bool signalled = wait_for_work(t, tick_ms);
-        report_clock(&t->report);
-        bool due = (signalled && take_signals(t)) || t->report.now_ms >= tick_ms;
-        if (spate_session_step(t->session) < 0) {
+        int woken = run_session(t, tick_ms);
+        if (woken < 0) {
             report_error(&t->report, "", "the session failed");
             transfer_remember(t, EXIT_CODE_FAILED);
             break;
         }
+        report_clock(&t->report);
+        bool due = (woken == 2 && take_signals(t)) || t->report.now_ms >= tick_ms;
         take_log(t);
         take_events(t);
         if (due) {

@@ -32,6 +32,11 @@ struct spate_session {
      * patience, whichever comes second, frees the session. */
     atomic_int fate; /* enum fate */
     int end_fd;      /* readable once the closing has ended; -1: driven */
+    /* The caller's descriptor, which ends a wait of his. */
+    int watched_fd; /* -1: none */
+    bool watched_is_readable;
+    struct io_socket *watched; /* driven, or NULL */
+    struct io_op watched_op;
 };
 
 const char *spate_version(void)
@@ -143,6 +148,12 @@ static int start_thread(struct spate_session *s, void *(*body)(void *), pthread_
     return failed ? SPATE_ENOMEM : 0;
 }
 
+static void on_watched(struct io_op *op, int status)
+{
+    struct spate_session *s = list_entry(op, struct spate_session, watched_op);
+    s->watched_is_readable = status == 0;
+}
+
 int spate_session_create(const struct spate_settings *settings, spate_session **out,
                          struct spate_error *error)
 {
@@ -156,6 +167,8 @@ int spate_session_create(const struct spate_settings *settings, spate_session **
     }
     s->own_thread = settings->own_thread;
     s->end_fd = -1;
+    s->watched_fd = -1;
+    s->watched_op.done = on_watched;
     const struct io_uv_settings world = {.workers = (int)settings->workers};
     int failed = io_uv_create(&world, &s->io);
     if (failed) {
@@ -211,6 +224,7 @@ static void close_own_thread(struct spate_session *s)
 static void close_driven(struct spate_session *s)
 {
     pthread_t thread;
+    spate_session_watch(s, -1);
     session_close(s->session);
     if (settle(s, API_CLOSE_NS)) {
         release(s);
@@ -253,20 +267,41 @@ int spate_session_step(spate_session *s)
     return 0;
 }
 
+int spate_session_watch(spate_session *s, int fd)
+{
+    if (s->watched) {
+        io_close(s->io, s->watched);
+        s->watched = NULL;
+    }
+    int failed = fd >= 0 && !s->own_thread ? io_uv_adopt(s->io, fd, &s->watched) : 0;
+    s->watched_fd = failed ? -1 : fd;
+    return failed;
+}
+
+/* Whether the caller's descriptor has become readable since the wait began. */
+static bool look_at_watched(struct spate_session *s)
+{
+    if (s->watched && !s->watched_is_readable && !s->watched_op.active) {
+        io_wait(s->io, s->watched, IO_READABLE, &s->watched_op);
+    }
+    return s->watched_is_readable;
+}
+
 int spate_session_wait(spate_session *s, int timeout_ms)
 {
     if (s->own_thread) {
-        return hub_wait(&s->session->hub, timeout_ms);
+        return hub_wait(&s->session->hub, s->watched_fd, timeout_ms);
     }
     int64_t until_ns = io_now(s->io) + (int64_t)timeout_ms * 1000000;
-    while (!hub_has_news(&s->session->hub)) {
+    s->watched_is_readable = false;
+    while (!look_at_watched(s) && !hub_has_news(&s->session->hub)) {
         int64_t left_ns = until_ns - io_now(s->io);
         if (timeout_ms >= 0 && left_ns <= 0) {
             return 0;
         }
         io_uv_run_once(s->io, timeout_ms < 0 ? -1 : (int)(left_ns / 1000000) + 1);
     }
-    return 1;
+    return s->watched_is_readable ? 2 : 1;
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */

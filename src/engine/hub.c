@@ -123,14 +123,14 @@ bool hub_has_events(struct hub *hub)
     return yes;
 }
 
-int hub_wait(struct hub *hub, int timeout_ms)
+int hub_wait(struct hub *hub, int fd, int timeout_ms)
 {
-    struct pollfd news_fd = {.fd = hub->event_fd, .events = POLLIN};
+    struct pollfd fds[] = {{.fd = hub->event_fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
     ASSERT(hub->event_fd >= 0);
-    if (poll(&news_fd, 1, timeout_ms) < 0 && errno != EINTR) {
+    if (poll(fds, sizeof fds / sizeof *fds, timeout_ms) < 0 && errno != EINTR) {
         return error_from_errno(errno);
     }
-    return hub_has_news(hub);
+    return fds[1].revents ? 2 : hub_has_news(hub);
 }
 
 void hub_notify(struct hub *hub, struct view *view, uint32_t changed)

@@ -91,8 +91,9 @@ void hub_release(struct hub *, struct view *);
 int hub_post(struct hub *, struct command *);
 bool hub_next_event(struct hub *, struct spate_event *);
 bool hub_next_log(struct hub *, struct spate_log_entry *);
-/* 1: something waits; 0: the time is over. -1 waits for ever. Needs the event descriptor. */
-int hub_wait(struct hub *, int timeout_ms);
+/* 1: something waits; 2: fd (-1: none) is readable; 0: the time is over. -1 waits for ever. Needs the event
+ * descriptor. */
+int hub_wait(struct hub *, int fd, int timeout_ms);
 bool hub_has_news(struct hub *);
 bool hub_has_events(struct hub *);
 

@@ -11,11 +11,7 @@ static void arm(struct timers *t)
     if (t->closing || !first) {
         return;
     }
-    if (t->op.active) {
-        if (first->key < t->op_at_ns) {
-            io_cancel(t->io, &t->op); /* completes soon, and is armed again there */
-            t->op_at_ns = first->key;
-        }
+    if (t->op.active && first->key >= t->op_at_ns) {
         return;
     }
     t->op_at_ns = first->key;

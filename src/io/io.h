@@ -166,7 +166,8 @@ static inline void io_entropy(struct io *io, void *out, size_t size)
 {
     io->driver->entropy(io, out, size);
 }
-/* Completes with 0 once io_now() >= at_ns. */
+/* Completes with 0 once io_now() >= at_ns. A timer that is still running moves to at_ns; one whose moment has come
+ * completes all the same. */
 static inline void io_timer(struct io *io, struct io_op *op, int64_t at_ns)
 {
     io->driver->timer(io, op, at_ns);

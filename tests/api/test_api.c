@@ -498,6 +498,44 @@ static void who_reads_no_log_may_still_sleep(void **state)
     spate_session_close(session);
 }
 
+static void a_wait_ends_when_the_callers_own_descriptor_is_readable(void **state)
+{
+    spate_session *session = open_session(state);
+    int pipes[2][2];
+    assert_int_equal(pipe(pipes[0]) | pipe(pipes[1]), 0);
+    assert_int_equal(spate_session_watch(session, pipes[0][0]), 0);
+    assert_int_equal(spate_session_wait(session, 20), 0);
+    assert_int_equal(write(pipes[0][1], "x", 1), 1);
+    double began = seconds();
+    assert_int_equal(spate_session_wait(session, WAIT_MS), 2);
+    assert_int_equal(spate_session_wait(session, -1), 2); /* it still is */
+    assert_true(seconds() - began < WAIT_MS / 2000.0);
+    assert_int_equal(spate_session_watch(session, pipes[1][0]), 0); /* in its place */
+    close(pipes[0][0]);
+    assert_int_equal(spate_session_wait(session, 20), 0);
+    assert_int_equal(write(pipes[1][1], "x", 1), 1);
+    assert_int_equal(spate_session_wait(session, -1), 2);
+    assert_int_equal(spate_session_watch(session, -1), 0);
+    assert_int_equal(spate_session_wait(session, 20), 0);
+    assert_int_equal(spate_session_watch(session, pipes[1][0]), 0);
+    spate_session_close(session);
+    assert_int_equal(write(pipes[1][1], "x", 1), 1); /* both ends are ours still */
+    close(pipes[0][1]);
+    close(pipes[1][0]);
+    close(pipes[1][1]);
+}
+
+static void a_descriptor_that_cannot_be_waited_for_is_refused(void **state)
+{
+    spate_session *session = open_session(state);
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    assert_true(spate_session_watch(session, fileno(file)) < 0);
+    assert_int_equal(spate_session_wait(session, 20), 0);
+    spate_session_close(session);
+    fclose(file);
+}
+
 static void closing_takes_less_than_two_seconds_whatever_is_slow(void **state)
 {
     spate_session *session = open_session(state);
@@ -558,6 +596,9 @@ int main(void)
         BOTH(a_sleeping_consumer_misses_nothing),
         BOTH(the_log_says_how_much_it_lost),
         BOTH(who_reads_no_log_may_still_sleep),
+        BOTH(a_wait_ends_when_the_callers_own_descriptor_is_readable),
+        {"a_descriptor_that_cannot_be_waited_for_is_refused (driven)",
+         a_descriptor_that_cannot_be_waited_for_is_refused, driven, remove_directories, NULL},
         BOTH(closing_takes_less_than_two_seconds_whatever_is_slow),
         BOTH(ten_sessions_live_side_by_side),
     };

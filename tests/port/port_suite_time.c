@@ -90,6 +90,42 @@ static void timers_complete_in_order_and_equal_ones_as_they_came(void **state)
     }
 }
 
+static void a_timer_that_runs_is_moved_and_completes_once(void **state)
+{
+    struct port_test *t = *state;
+    struct port_noted timers[4];
+    const int first_ms[4] = {2, 60000, 4, 60000}, then_ms[4] = {8, 3, 6, 1};
+    const int order[4] = {4, 2, 3, 1};
+    int counter = 0;
+    int64_t begin_ns = io_now(t->io[0]);
+    for (int i = 0; i < 4; i++) {
+        port_noted_init(&timers[i], &counter);
+        io_timer(t->io[0], &timers[i].op, begin_ns + first_ms[i] * 1000000);
+    }
+    for (int i = 0; i < 4; i++) {
+        io_timer(t->io[0], &timers[i].op, begin_ns + then_ms[i] * 1000000);
+    }
+    port_pass(t, PORT_SECOND_NS / 50);
+    for (int i = 0; i < 4; i++) {
+        port_await(t, &timers[i].op);
+        assert_int_equal(timers[i].status, 0);
+        assert_int_equal(timers[i].order, order[i]);
+        assert_int_equal(timers[i].times, 1);
+    }
+}
+
+static void a_timer_whose_moment_has_come_is_moved_no_more(void **state)
+{
+    struct port_test *t = *state;
+    struct port_noted timer;
+    port_noted_init(&timer, NULL);
+    io_timer(t->io[0], &timer.op, io_now(t->io[0]) + 60 * PORT_SECOND_NS);
+    io_cancel(t->io[0], &timer.op);
+    io_timer(t->io[0], &timer.op, io_now(t->io[0]) + 60 * PORT_SECOND_NS);
+    port_await(t, &timer.op);
+    assert_int_equal(timer.status, SPATE_ECANCELED);
+}
+
 static void a_timer_of_the_past_completes_but_not_inside_the_call(void **state)
 {
     struct port_test *t = *state;
@@ -436,6 +472,8 @@ const struct CMUnitTest *port_suite_time(size_t *count)
         PORT_TEST(the_wall_clock_is_of_this_age),
         PORT_TEST(the_clock_stands_still_within_a_turn),
         PORT_TEST(a_timer_never_completes_early),
+        PORT_TEST(a_timer_that_runs_is_moved_and_completes_once),
+        PORT_TEST(a_timer_whose_moment_has_come_is_moved_no_more),
         PORT_TEST(timers_complete_in_order_and_equal_ones_as_they_came),
         PORT_TEST(a_timer_of_the_past_completes_but_not_inside_the_call),
         PORT_TEST(a_completed_operation_can_be_submitted_from_its_own_completion),

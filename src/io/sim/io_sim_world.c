@@ -87,7 +87,13 @@ void io_sim_complete(struct io_sim_host *host, struct io_op *op, int status)
 
 void io_sim_timer(struct io_sim_host *host, struct io_op *op, int64_t at_ns, enum io_sim_op kind)
 {
-    if (io_sim_submit(host, op, kind)) {
+    if (op->active) {
+        ASSERT(op->kind == kind || op->kind == IO_SIM_OP_DONE);
+        if (op->kind == kind) {
+            heap_remove(&host->sim->timers, &op->timer);
+            heap_insert(&host->sim->timers, &op->timer, at_ns);
+        }
+    } else if (io_sim_submit(host, op, kind)) {
         op->subject = host;
         heap_insert(&host->sim->timers, &op->timer, at_ns);
     }

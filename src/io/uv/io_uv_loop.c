@@ -65,7 +65,13 @@ void io_uv_loop_forget(struct io_uv_loop *l, struct io_op *op)
 
 void io_uv_loop_timer(struct io_uv_loop *l, struct io_op *op, int64_t at_ns)
 {
-    if (io_uv_loop_submit(l, op, IO_UV_OP_TIMER)) {
+    if (op->active) {
+        ASSERT(op->kind == IO_UV_OP_TIMER || op->kind == IO_UV_OP_DONE);
+        if (op->kind == IO_UV_OP_TIMER) {
+            heap_remove(&l->timers, &op->timer);
+            heap_insert(&l->timers, &op->timer, at_ns);
+        }
+    } else if (io_uv_loop_submit(l, op, IO_UV_OP_TIMER)) {
         heap_insert(&l->timers, &op->timer, at_ns);
     }
 }

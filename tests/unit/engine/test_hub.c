@@ -46,7 +46,7 @@ static void every_aspect_of_a_torrent_is_told_once_and_in_one_event(void **state
         hub_notify(&hub, b, SPATE_CHANGED_STATE);
         hub_notify(&hub, a, SPATE_CHANGED_TRACKERS);
     }
-    assert_int_equal(hub_wait(&hub, 0), 1);
+    assert_int_equal(hub_wait(&hub, -1, 0), 1);
     assert_true(hub_next_event(&hub, &event));
     assert_int_equal(event.torrent, a->id);
     assert_int_equal(event.changed, SPATE_CHANGED_PROGRESS | SPATE_CHANGED_TRACKERS);
@@ -54,7 +54,7 @@ static void every_aspect_of_a_torrent_is_told_once_and_in_one_event(void **state
     assert_int_equal(event.torrent, b->id);
     assert_int_equal(event.changed, SPATE_CHANGED_STATE);
     assert_false(hub_next_event(&hub, &event));
-    assert_int_equal(hub_wait(&hub, 0), 0);
+    assert_int_equal(hub_wait(&hub, -1, 0), 0);
     hub_release(&hub, a);
     hub_release(&hub, b);
     hub_deinit(&hub);
@@ -175,7 +175,7 @@ static void the_log_keeps_the_latest_and_says_how_many_it_lost(void **state)
         left++;
     }
     assert_int_equal(left, LIMIT_LOG_ENTRIES - 2);
-    assert_int_equal(hub_wait(&hub, 0), 0);
+    assert_int_equal(hub_wait(&hub, -1, 0), 0);
     hub_deinit(&hub);
 }
 

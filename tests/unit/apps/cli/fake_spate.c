@@ -1,6 +1,7 @@
 /* The fake library: see fake_spate.h. */
 #include "fake_spate.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,28 +43,26 @@ void spate_session_close(spate_session *session)
     fake.closed += session != NULL;
 }
 
-int spate_session_fd(spate_session *session)
+int spate_session_watch(spate_session *session, int fd)
 {
     (void)session;
-    return -1;
-}
-
-int spate_session_timeout_ms(spate_session *session)
-{
-    (void)session;
+    fake.watched_fd = fd;
     return 0;
 }
 
-int spate_session_step(spate_session *session)
+/* It never waits: time flies. */
+int spate_session_wait(spate_session *session, int timeout_ms)
 {
+    struct pollfd watched = {.fd = fake.watched_fd, .events = POLLIN};
     (void)session;
+    (void)timeout_ms;
     if (fake.on_step) {
         fake.on_step(fake.at);
     }
     if (fake.steps++ > 0 && fake.at + 1 < fake.status_count) {
         fake.at++;
     }
-    return 0;
+    return poll(&watched, 1, 0) > 0 ? 2 : 0;
 }
 
 int spate_session_stats(spate_session *session, struct spate_session_stats *out)
