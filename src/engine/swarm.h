@@ -113,6 +113,8 @@ uint32_t swarm_fill_peers(const struct swarm *, struct spate_peer_status *out, u
 void swarm_fill_status(const struct swarm *, struct spate_status *);
 /* Why nothing comes, for people; "" when something does. */
 const char *swarm_message(const struct swarm *);
+/* Something is missing, and nobody who is connected has any of it. */
+bool swarm_is_starved(const struct swarm *);
 
 bool swarm_is_consistent(const struct swarm *);
 

@@ -333,3 +333,14 @@ const char *swarm_message(const struct swarm *s)
     }
     return interesting ? "all peers choke us" : "no peer has a piece that is missing";
 }
+
+bool swarm_is_starved(const struct swarm *s)
+{
+    list_for_each (node, &s->peers) {
+        const struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
+        if (sp->identified && sp->interesting > 0) {
+            return false;
+        }
+    }
+    return !s->seeding;
+}

@@ -284,6 +284,8 @@ void torrent_on_ready(struct torrent *t)
         t->completed_announced = true; /* it was complete before: nothing to tell */
     }
     announce_start(t->announce);
+    t->needs = 0;
+    torrent_watch_need(t);
     for (uint32_t i = 0; i < t->given_peer_count; i++) {
         swarm_add_peer(t->swarm, &t->given_peers[i], PEER_SOURCE_USER);
     }
@@ -500,6 +502,8 @@ void torrent_set_wanted(struct torrent *t, const uint8_t *wanted)
         swarm_on_pieces_changed(t->swarm);
         if (was_seeding && !t->swarm->seeding) {
             announce_now(t->announce); /* who seeds is told of no seeds */
+            t->needs = 0;
+            torrent_watch_need(t);
         }
         t->complete_told = t->complete_told && pieces_is_durable(&t->pieces);
         torrent_save_now(t, false);
@@ -565,6 +569,7 @@ int torrent_create(struct env *env, struct hub *hub, struct view *view,
     t->stop_timer.fire = on_stop_or_gone_timer;
     torrent_save_init(t);
     torrent_publish_init(t);
+    torrent_need_init(t);
     if (allocate(t)) {
         torrent_destroy(t);
         return SPATE_ENOMEM;
@@ -582,6 +587,7 @@ void torrent_destroy(struct torrent *t)
     timer_clear(timers, &t->retry_timer);
     timer_clear(timers, &t->publish_timer);
     timer_clear(timers, &t->stop_timer);
+    timer_clear(timers, &t->need_timer);
     turn_remove(&t->step);
     list_remove(&t->link);
     bucket_deinit(&t->down);

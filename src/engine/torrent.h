@@ -103,7 +103,8 @@ struct torrent {
     struct store_sync sync;
     struct resume_save save;
     bool want_pending; /* the wanted set changed while one was being carried out */
-    struct timer save_timer, retry_timer, publish_timer, stop_timer;
+    struct timer save_timer, retry_timer, publish_timer, stop_timer, need_timer;
+    uint32_t needs;        /* times in a row that trackers were asked again for want of peers */
     struct turn_work step; /* begin, stop or destroy: never from inside a swarm's call */
     uint32_t changed;      /* aspects not yet published */
 };
@@ -173,6 +174,11 @@ void torrent_publish(struct torrent *,
 /* Bytes of wanted files (pad files not counted) inside a piece. */
 uint64_t torrent_wanted_in_piece(const struct torrent *, uint32_t piece);
 void torrent_recount(struct torrent *);
+
+/* torrent_need.c: asks trackers again while nobody has what is missing. */
+void torrent_need_init(struct torrent *);
+/* From now on, while it is active and lacks something. */
+void torrent_watch_need(struct torrent *);
 
 /* It cannot go on: says why; resume or the retry timer begin again. text may be NULL. */
 void torrent_fail(struct torrent *, int error, const char *text);

@@ -190,6 +190,26 @@ static void a_victim_that_never_answers_is_dialled_three_times_an_hour(void **st
     world_destroy(w);
 }
 
+static void who_was_told_of_nobody_asks_again_before_the_interval_is_over(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_UDP};
+    const uint8_t ip[4] = {10, 7, 0, 1};
+    struct world *w = world_create(10);
+    struct io_sim_link link = home(0);
+    struct io_sim_nat *box;
+    world_set_torrent(w, &torrent);
+    /* Nobody can dial it: it has to learn of the seed by itself. */
+    struct world_peer *leecher = world_add_host(w, &link, "leech");
+    assert_int_equal(io_sim_nat_create(w->sim, IO_SIM_NAT_SYMMETRIC, addr_v4(ip, 0), &box), 0);
+    io_sim_set_nat(leecher->io, box);
+    world_start(leecher);
+    assert_true(world_run(w, 10 * WORLD_SECOND_NS));
+    world_add(w, &link, true);
+    assert_true(world_finish(w, 120 * WORLD_SECOND_NS));
+    world_destroy(w);
+}
+
 /* Whose disk has no descriptor to spare for as long as the flag stands. */
 struct shortage {
     bool now;
@@ -397,6 +417,7 @@ int main(void)
         cmocka_unit_test(who_dials_in_counts_as_a_connection_of_the_session),
         cmocka_unit_test(the_only_seed_is_found_behind_many_dead_ports_of_its_host),
         cmocka_unit_test(a_victim_that_never_answers_is_dialled_three_times_an_hour),
+        cmocka_unit_test(who_was_told_of_nobody_asks_again_before_the_interval_is_over),
         cmocka_unit_test(a_seed_without_descriptors_for_a_while_loses_no_piece),
         cmocka_unit_test(one_address_has_so_many_connections_of_a_torrent_and_no_more),
         cmocka_unit_test(so_many_pieces_are_allowed_fast_and_no_more),
