@@ -59,6 +59,10 @@ void session_refresh_totals(struct session *);
 /* Posts a message and wakes the loop: any thread. Takes over command. */
 int session_post(struct session *, struct command *);
 
+/* For session.c: carries out the messages that wait; what people see of the whole session is due. */
+void session_carry_out(struct session *);
+void session_on_totals_due(struct timer *, int64_t now_ns);
+
 bool session_is_consistent(const struct session *);
 
 #endif
