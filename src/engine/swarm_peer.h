@@ -51,8 +51,12 @@ void swarm_on_assembly_ready(void *user);
 
 /* swarm.c */
 void swarm_have_piece(struct swarm *, uint32_t piece); /* it was just written */
-void swarm_recount(struct swarm_peer *);               /* interesting, from the beginning */
+
+/* swarm_peers.c */
+void swarm_recount(struct swarm_peer *); /* interesting, from the beginning */
 void swarm_punish(struct swarm *, uint64_t key, uint32_t piece);
+/* Neither has any use of the other. */
+bool swarm_peer_is_redundant(const struct swarm_peer *);
 
 static inline struct swarm_peer *swarm_peer_of(const struct conn *c)
 {
