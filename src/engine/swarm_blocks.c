@@ -71,6 +71,7 @@ static bool ask(struct swarm_peer *sp, const struct request_choice *choice)
     if (destination && peer_request(&sp->conn->peer, choice->block, destination) == 0) {
         return true;
     }
+    sp->swarm->lacks_room = true;
     give_back(sp, choice->block, destination);
     requests_undo(&sp->swarm->requests, &sp->requester, choice->block);
     return false;
@@ -81,6 +82,7 @@ static bool choose(struct swarm_peer *sp, int64_t now_ns, struct request_choice 
     struct swarm *s = sp->swarm;
     const struct bitset *has = sp->is_seed ? NULL : &sp->told;
     bool may_start = assembly_may_start(s->assembly, 0);
+    s->lacks_room |= !may_start || requests_is_full(&s->requests);
     if (sp->conn->peer.chokes_us) {
         return requests_next_from(&s->requests, &sp->requester, has, sp->allowed_fast,
                                   sp->allowed_fast_count, may_start, now_ns, choice);
@@ -401,5 +403,8 @@ void swarm_on_assembly_ready(void *user)
         }
     }
     settle_homeless(s);
-    swarm_refill_soon(s); /* memory has come back */
+    if (s->lacks_room) {
+        s->lacks_room = false;
+        swarm_refill_soon(s);
+    }
 }

@@ -167,16 +167,18 @@ static void fill_peers(const struct torrent *t, struct view *view)
 
 static void fill_trackers(const struct torrent *t, struct view *view)
 {
+    uint32_t count = t->announce ? announce_status(t->announce, NULL, 0) : 0;
+    count = count < PUBLISH_TRACKERS_MAX ? count : PUBLISH_TRACKERS_MAX;
     view->tracker_count = 0;
-    if (!t->announce || !reserve((void **)&view->trackers, &view->tracker_capacity,
-                                 PUBLISH_TRACKERS_MAX, sizeof *view->trackers)) {
+    if (count == 0 || !reserve((void **)&view->trackers, &view->tracker_capacity, count,
+                               sizeof *view->trackers)) {
         return;
     }
-    for (uint32_t i = 0; i < PUBLISH_TRACKERS_MAX; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         view->trackers[i].size = sizeof *view->trackers;
     }
-    uint32_t count = announce_status(t->announce, view->trackers, PUBLISH_TRACKERS_MAX);
-    view->tracker_count = count < PUBLISH_TRACKERS_MAX ? count : PUBLISH_TRACKERS_MAX;
+    announce_status(t->announce, view->trackers, count);
+    view->tracker_count = count;
 }
 
 void torrent_publish(struct torrent *t, uint32_t changed)

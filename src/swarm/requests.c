@@ -278,7 +278,7 @@ bool requests_next(struct requests *r, struct requester *q, const struct bitset 
         !may_take(r, p, q, false)) {
         p = choose_open(r, q, has, sequential);
     }
-    if (!p && may_start && r->partials.count < r->partials.max) {
+    if (!p && may_start && !requests_is_full(r)) {
         piece = picker_pick(r->picker, has, sequential);
     }
     if (!p && piece == PICKER_NONE) {
@@ -307,7 +307,7 @@ bool requests_next_from(struct requests *r, struct requester *q, const struct bi
             return take(r, q, p, now_ns, out);
         }
     }
-    if (!may_start || r->partials.count == r->partials.max) {
+    if (!may_start || requests_is_full(r)) {
         return false;
     }
     uint32_t piece = picker_pick_among(r->picker, has, pieces, count);
@@ -553,6 +553,11 @@ void requests_on_piece_done(struct requests *r, uint32_t piece)
     if (p) {
         partials_forget(&r->partials, p);
     }
+}
+
+bool requests_is_full(const struct requests *r)
+{
+    return r->partials.count == r->partials.max;
 }
 
 bool requests_piece_is_started(const struct requests *r, uint32_t piece)
