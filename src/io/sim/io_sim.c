@@ -135,9 +135,9 @@ static void sim_port_wait(struct io *io, struct io_socket *s, enum io_ready read
 static int64_t sim_port_receive(struct io *io, struct io_socket *s, const struct iovec *v,
                                 int count)
 {
-    int64_t n = io_sim_tcp_receive(s, v, count);
-    io_sim_note(io_sim_host_of(io), IO_SIM_LOG_RECEIVE, s->local.port, n,
-                n > 0 ? io_sim_log_parts(v, count, (uint64_t)n) : 0);
+    uint64_t hash = 0;
+    int64_t n = io_sim_tcp_receive(s, v, count, &hash);
+    io_sim_note(io_sim_host_of(io), IO_SIM_LOG_RECEIVE, s->local.port, n, hash);
     return n;
 }
 
@@ -152,11 +152,12 @@ static uint64_t put_file(struct io_sim_stream *out, const struct io_part *part, 
         bool is_payload;
         want = size - done < IO_SIM_PEEK_BYTES ? size - done : IO_SIM_PEEK_BYTES;
         there = io_sim_disk_peek(part->file, part->offset + done, bytes, want, &place, &is_payload);
-        *hash = io_sim_log_bytes(*hash, bytes, there);
         if (is_payload) {
+            *hash = io_sim_log_payload(*hash, &place, there);
             io_sim_stream_write_payload(out, &place, (uint32_t)there);
         } else {
             struct iovec v = {.iov_base = bytes, .iov_len = there};
+            *hash = io_sim_log_bytes(*hash, bytes, there);
             io_sim_stream_write(out, &v, 1, there);
         }
         done += there;

@@ -494,7 +494,7 @@ uint64_t io_sim_disk_peek(const struct io_file *file, uint64_t offset, uint8_t *
     uint64_t there = pages && offset < pages->length ? pages->length - offset : 0;
     there = there < size ? there : size;
     *is_payload = there > 0 && there == size && io_sim_pages_find(pages, offset, size, place);
-    if (there > 0) {
+    if (there > 0 && !*is_payload) {
         io_sim_pages_read(pages, offset, bytes, (size_t)there);
     }
     return there;

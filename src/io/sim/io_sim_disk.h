@@ -125,7 +125,7 @@ static inline uint64_t io_sim_disk_pages(const struct io_sim_disk_state *disk)
 }
 
 /* What a file holds just now, for sending it: no call of the disk's. Returns how much is there; *is_payload: all of
- * the stretch is, at *place. */
+ * the stretch is, at *place, and bytes are not filled in. */
 uint64_t io_sim_disk_peek(const struct io_file *, uint64_t offset, uint8_t *bytes, uint64_t size,
                           struct io_sim_payload_place *place, bool *is_payload);
 

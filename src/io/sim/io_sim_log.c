@@ -66,6 +66,11 @@ uint64_t io_sim_log_parts(const struct iovec *v, int count, uint64_t size)
     return hash;
 }
 
+uint64_t io_sim_log_payload(uint64_t hash, const struct io_sim_payload_place *place, uint64_t size)
+{
+    return mix(mix(mix(hash, place->source), place->offset), size);
+}
+
 static const char *kind_text(enum io_sim_log_kind kind)
 {
     static const char *const texts[] = {

@@ -3,6 +3,8 @@
 #ifndef IO_SIM_IO_SIM_LOG_H
 #define IO_SIM_IO_SIM_LOG_H
 
+#include "io/sim/io_sim_payload.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -62,6 +64,8 @@ void io_sim_log_add(struct io_sim_log *, int64_t now_ns, uint32_t host, const ch
 /* A hash that is fast over many bytes and the same on every machine of one byte order; chained through
  * `hash`. */
 uint64_t io_sim_log_bytes(uint64_t hash, const void *bytes, size_t size);
+/* The same for bytes that are payload: where they are from says what they are. */
+uint64_t io_sim_log_payload(uint64_t hash, const struct io_sim_payload_place *, uint64_t size);
 /* Of the first `size` bytes of some parts. */
 uint64_t io_sim_log_parts(const struct iovec *, int count, uint64_t size);
 

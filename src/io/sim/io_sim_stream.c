@@ -440,20 +440,29 @@ void io_sim_stream_push(struct io_sim_stream *s)
     push(s);
 }
 
-static size_t copy_out(struct io_sim_stream *s, uint8_t *to, size_t size)
+static void copy_from(const struct io_sim_stream *s, const struct io_sim_chunk *chunk, uint8_t *to,
+                      size_t size, uint64_t *hash)
+{
+    if (chunk->kind == IO_SIM_CHUNK_PAYLOAD) {
+        const struct io_sim_payloads *payloads = &s->conn->sim->disks.payloads;
+        const struct io_sim_payload_place place = {.source = chunk->place.source,
+                                                   .offset = chunk->place.offset + chunk->start};
+        io_sim_payload(payloads->sources[place.source].id, place.offset, to, size);
+        *hash = io_sim_log_payload(*hash, &place, size);
+    } else {
+        memcpy(to, chunk->bytes + chunk->start, size);
+        *hash = io_sim_log_bytes(*hash, to, size);
+    }
+}
+
+static size_t copy_out(struct io_sim_stream *s, uint8_t *to, size_t size, uint64_t *hash)
 {
     size_t done = 0;
     while (done < size) {
         struct io_sim_chunk *chunk = list_entry(s->chunks.next, struct io_sim_chunk, link);
         size_t n = chunk->end - chunk->start;
         n = n < size - done ? n : size - done;
-        if (chunk->kind == IO_SIM_CHUNK_PAYLOAD) {
-            const struct io_sim_payloads *payloads = &s->conn->sim->disks.payloads;
-            io_sim_payload(payloads->sources[chunk->place.source].id,
-                           chunk->place.offset + chunk->start, to + done, n);
-        } else {
-            memcpy(to + done, chunk->bytes + chunk->start, n);
-        }
+        copy_from(s, chunk, to + done, n, hash);
         chunk->start += (uint32_t)n;
         done += n;
         if (chunk->start == chunk->end) {
@@ -464,13 +473,14 @@ static size_t copy_out(struct io_sim_stream *s, uint8_t *to, size_t size)
     return done;
 }
 
-uint64_t io_sim_stream_read(struct io_sim_stream *s, const struct iovec *v, int count)
+uint64_t io_sim_stream_read(struct io_sim_stream *s, const struct iovec *v, int count,
+                            uint64_t *hash)
 {
     uint64_t there = s->arrived - s->read, done = 0;
     bool was_full = s->sent - s->read + segment_bytes(s) > BUFFER_BYTES;
     for (int i = 0; i < count && done < there; i++) {
         size_t n = v[i].iov_len < there - done ? v[i].iov_len : (size_t)(there - done);
-        done += copy_out(s, v[i].iov_base, n);
+        done += copy_out(s, v[i].iov_base, n, hash);
     }
     s->read += done;
     if (done > 0 && was_full && s->written > s->sent && !s->dead && !io_sim_event_armed(&s->ack)) {

@@ -56,8 +56,9 @@ void io_sim_stream_write_payload(struct io_sim_stream *, const struct io_sim_pay
                                  uint32_t size);
 /* What was taken may leave. */
 void io_sim_stream_push(struct io_sim_stream *);
-/* Bytes that have arrived, at most; fewer when fewer are there. */
-uint64_t io_sim_stream_read(struct io_sim_stream *, const struct iovec *, int count);
+/* Bytes that have arrived, at most; fewer when fewer are there. hash goes on over them. */
+uint64_t io_sim_stream_read(struct io_sim_stream *, const struct iovec *, int count,
+                            uint64_t *hash);
 /* Nothing follows what was written. */
 void io_sim_stream_end(struct io_sim_stream *);
 /* Nothing more is sent, and what is on its way is lost. */

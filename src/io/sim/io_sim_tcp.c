@@ -342,7 +342,7 @@ int io_sim_tcp_accept(struct io_socket *listener, struct io_socket **out, struct
 
 /* ---- transfers -------------------------------------------------------------------------------- */
 
-int64_t io_sim_tcp_receive(struct io_socket *s, const struct iovec *v, int count)
+int64_t io_sim_tcp_receive(struct io_socket *s, const struct iovec *v, int count, uint64_t *hash)
 {
     struct io_sim_conn *conn = s->conn;
     struct io_sim_stream *in = &conn->streams[1 - s->side];
@@ -350,7 +350,7 @@ int64_t io_sim_tcp_receive(struct io_socket *s, const struct iovec *v, int count
         return conn->errors[s->side] ? conn->errors[s->side] : SPATE_EAGAIN;
     }
     if (in->arrived > in->read) {
-        return (int64_t)io_sim_stream_read(in, v, count);
+        return (int64_t)io_sim_stream_read(in, v, count, hash);
     }
     if (in->end_arrived) {
         return 0;

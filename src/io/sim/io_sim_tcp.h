@@ -30,7 +30,8 @@ int io_sim_tcp_listen(struct io_sim_host *, const struct io_bind *, struct io_so
 int io_sim_tcp_connect(struct io_sim_host *, const struct io_bind *, const struct addr *to,
                        struct io_op *, struct io_socket **out);
 int io_sim_tcp_accept(struct io_socket *listener, struct io_socket **out, struct addr *peer);
-int64_t io_sim_tcp_receive(struct io_socket *, const struct iovec *, int count);
+/* hash: goes on over what was received, for the event log. */
+int64_t io_sim_tcp_receive(struct io_socket *, const struct iovec *, int count, uint64_t *hash);
 /* How many bytes its stream would take now: at least one; SPATE_E... */
 int64_t io_sim_tcp_room(struct io_socket *);
 /* Whether it is ready; if not, the wait completes when it is. */
