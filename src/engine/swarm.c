@@ -84,6 +84,7 @@ void swarm_on_pieces_changed(struct swarm *s)
 static void on_refill(struct turn_work *work)
 {
     struct swarm *s = list_entry(work, struct swarm, refill);
+    s->refilled_ns = swarm_now(s);
     for (int reliable = 1; reliable >= 0; reliable--) {
         struct list end;
         list_push_back(&s->hungry, &end);

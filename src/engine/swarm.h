@@ -89,6 +89,7 @@ struct swarm {
     uint32_t ghost_next;
     struct list homeless; /* of struct swarm_scratch: copies that won while memory was full */
     uint32_t scratch_count;
+    int64_t refilled_ns; /* when those that lacked something last had another chance */
     bool lacks_room; /* somebody was asked for less than there was, for want of memory or places */
     bool seeding;    /* everything wanted is there */
     bool closing;

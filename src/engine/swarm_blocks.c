@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 enum { SWARM_SCRATCH_MAX = 256 }; /* endgame copies under way at a time: 4 MiB */
+/* While pieces come, those that found nothing to ask for look again so often: what others owe may be worth a copy. With
+ * every piece while somebody owes blocks who does not deliver, or when there was more than room for it. */
+#define SWARM_REFILL_NS INT64_C(100000000)
 
 /* ---- places ---------------------------------------------------------------------------------- */
 
@@ -403,7 +406,8 @@ void swarm_on_assembly_ready(void *user)
         }
     }
     settle_homeless(s);
-    if (s->lacks_room) {
+    if (s->lacks_room || requests_are_in_doubt(&s->requests) ||
+        swarm_now(s) - s->refilled_ns >= SWARM_REFILL_NS) {
         s->lacks_room = false;
         swarm_refill_soon(s);
     }

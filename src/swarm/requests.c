@@ -555,6 +555,16 @@ void requests_on_piece_done(struct requests *r, uint32_t piece)
     }
 }
 
+bool requests_are_in_doubt(const struct requests *r)
+{
+    list_for_each (node, &r->requesters) {
+        if (!list_entry(node, struct requester, node)->reliable) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool requests_is_full(const struct requests *r)
 {
     return r->partials.count == r->partials.max;

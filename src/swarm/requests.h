@@ -139,6 +139,8 @@ void requests_on_piece_failed(struct requests *, uint32_t piece, bool refetch_al
 /* Verified: forget it. What is still asked of it is forgotten too. */
 void requests_on_piece_done(struct requests *, uint32_t piece);
 
+/* Somebody owes blocks who is not reliable. */
+bool requests_are_in_doubt(const struct requests *);
 /* So many pieces are started that no other can be. */
 bool requests_is_full(const struct requests *);
 bool requests_piece_is_started(const struct requests *, uint32_t piece);
