@@ -15,6 +15,8 @@ enum { OTHER_SOCKETS = 2 * SESSION_FAMILIES }; /* that listen, for connections a
 
 /* News are said within a second, and then stand behind what the socket took before. */
 #define NEWS_NS (2 * WORLD_SECOND_NS)
+/* So many times less than its share is what a stream may get of a full line at the other end. */
+enum { NEWS_UNFAIR = 4 };
 /* On a line that loses this much, they stand behind segments that are lost several times over. */
 #define NEWS_LOSS_PPM 10000
 #define NEWS_LOST_NS  (60 * WORLD_SECOND_NS)
@@ -163,7 +165,8 @@ static int64_t on_line_ns(uint64_t bytes, uint64_t bytes_per_s)
 }
 
 /* Streams take turns on a line. So the one with the most before its news waits for as much of each other one that
- * has anything to send; and again at the other end, where as many may come in as that has connections. */
+ * has anything to send; and again at the other end, where as many may come in as that has connections, and a queue
+ * that is full drops what comes over the longest ways most often. */
 static void measure_backlog(struct world_peer *p, const struct swarm *s)
 {
     uint64_t streams = 0, most = 0;
@@ -175,7 +178,8 @@ static void measure_backlog(struct world_peer *p, const struct swarm *s)
             bytes > 0 ? world_find(p->world, &sp->conn->address) : NULL;
         const struct torrent *t = other ? world_torrent(other) : NULL;
         uint32_t others = t && t->swarm ? t->swarm->peer_count : 0;
-        int64_t ns = other ? on_line_ns(bytes * others, other->link.down_bytes_per_s) : 0;
+        int64_t ns =
+            other ? on_line_ns(NEWS_UNFAIR * bytes * others, other->link.down_bytes_per_s) : 0;
         there_ns = ns > there_ns ? ns : there_ns;
         streams += bytes > 0;
         most = bytes > most ? bytes : most;
