@@ -13,6 +13,7 @@
 #include "swarm/picker.h"
 #include "swarm/pieces.h"
 #include "swarm/requests.h"
+#include "swarm/slots.h"
 #include "swarm/superseed.h"
 
 /* What a swarm tells its torrent. Called from the loop, never from inside a call on the swarm but
@@ -68,7 +69,7 @@ struct swarm {
     struct list hungry;  /* of swarm_peer.hungry */
     uint32_t peer_count; /* in the list, dialled ones too */
     uint32_t dialling;
-    uint32_t slots;                    /* for uploading */
+    struct slots slots;                /* for uploading */
     uint32_t slots_free, slots_wanted; /* by peers that are choked; exact when the choker has run */
     uint32_t banned;
     struct turn_work refill, rechoke, superseed_turn;

@@ -109,7 +109,7 @@ static void on_rechoke(struct turn_work *work)
                 table[count++] = describe(sp, now_ns);
             }
         }
-        choker_run(&s->choker, table, count, s->slots, s->seeding, now_ns);
+        choker_run(&s->choker, table, count, s->slots.count, s->seeding, now_ns);
         for (uint32_t i = 0; i < count; i++) {
             bool wants = table[i].interested && !table[i].is_seed;
             taken += wants && table[i].unchoked;
@@ -117,7 +117,7 @@ static void on_rechoke(struct turn_work *work)
             carry_out(owners[i], &table[i], now_ns);
         }
     }
-    s->slots_free = taken < s->slots ? s->slots - taken : 0;
+    s->slots_free = taken < s->slots.count ? s->slots.count - taken : 0;
     s->slots_wanted = wanted;
     timer_clear(&env->timers, &s->rechoke_timer);
     free(table);
@@ -135,7 +135,11 @@ static void on_choke_timer(struct timer *timer, int64_t now_ns)
     if (limit == 0 || (session > 0 && session < limit)) {
         limit = session;
     }
-    s->slots = choker_slots(limit, rate_per_second(&s->up_rate, now_ns), s->slots);
+    struct slots_view view = {.up_limit = limit,
+                              .up_rate = rate_per_second(&s->up_rate, now_ns),
+                              .up_bytes = s->totals.uploaded_bytes,
+                              .all_taken = s->slots_free == 0};
+    slots_look(&s->slots, &view, now_ns);
     swarm_rechoke_soon(s);
 }
 
@@ -244,7 +248,8 @@ void swarm_policy_init(struct swarm *s)
     s->rechoke_timer.fire = on_rechoke_timer;
     s->dial_timer.fire = on_dial_timer;
     s->peerbook.on_ready = on_addresses_ready;
-    s->slots = s->slots_free = choker_slots(s->settings.up->rate, 0, 0);
+    slots_init(&s->slots, s->settings.up->rate, swarm_now(s));
+    s->slots_free = s->slots.count;
     s->turnover_ns = swarm_now(s);
 }
 

@@ -208,7 +208,7 @@ static void on_turn(struct turn_work *work)
 static void see_who_is_idle(struct swarm *s)
 {
     uint64_t sent_bytes = s->totals.uploaded_bytes - s->superseed_from_bytes;
-    uint64_t fair_bytes = (sent_bytes - s->superseed->sent_bytes) / (s->slots + 1);
+    uint64_t fair_bytes = (sent_bytes - s->superseed->sent_bytes) / (s->slots.count + 1);
     list_for_each (node, &s->peers) {
         struct swarm_peer *sp = list_entry(node, struct swarm_peer, link);
         if (sp->identified && !sp->conn->peer.we_choke &&

@@ -14,8 +14,6 @@
  *   - Nobody yields while nobody waits. */
 #include "swarm/choker.h"
 
-#include "base/limits.h"
-
 #include <stddef.h>
 
 #define NS_PER_S      INT64_C(1000000000)
@@ -26,10 +24,6 @@
 enum {
     OPTIMISTIC_SHARE = 5, /* one slot in so many is on trial */
     NEWCOMER_WEIGHT = 3,
-    SLOT_BYTES_LIMITED = 4 << 10, /* per second; what a slot of a limited upload must be worth */
-    SLOT_BYTES_FREE =
-        128 << 10, /* per second; slots that give so much each make room for one more */
-    SLOTS_MIN = 2,
 };
 
 void choker_init(struct choker *c, uint64_t seed)
@@ -369,27 +363,6 @@ uint32_t choker_run(struct choker *c, struct choker_peer *peers, uint32_t count,
     }
     c->deadline_ns = next_run_ns(&run);
     return run.changes;
-}
-
-uint32_t choker_slots(uint64_t up_limit, uint64_t up_rate, uint32_t current)
-{
-    uint32_t least = CHOKER_SLOTS_DEFAULT;
-    bool room = up_rate / SLOT_BYTES_FREE >= current;
-    if (up_limit > 0) {
-        uint64_t worth = up_limit / SLOT_BYTES_LIMITED;
-        least = worth < least ? (uint32_t)worth : least;
-        least = least < SLOTS_MIN ? SLOTS_MIN : least;
-        room = up_rate < up_limit / 10 * 9 && worth > current;
-    }
-    if (current < least) {
-        return least;
-    }
-    if (room) {
-        return current < LIMIT_UPLOAD_SLOTS ? current + 1 : LIMIT_UPLOAD_SLOTS;
-    }
-    bool too_many =
-        up_limit > 0 ? up_rate >= up_limit / 10 * 9 : up_rate / SLOT_BYTES_FREE < current / 2;
-    return too_many && current > least ? current - 1 : current;
 }
 
 bool choker_is_consistent(const struct choker *c, const struct choker_peer *peers, uint32_t count,

@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CHOKER_SLOTS_DEFAULT = 8 };
-
 struct choker_peer {
     uint64_t key;       /* the caller's; not looked at */
     bool interested;    /* the peer, in us */
@@ -44,11 +42,6 @@ static inline int64_t choker_deadline(const struct choker *c)
 {
     return c->deadline_ns;
 }
-
-/* How many slots to have. up_limit: bytes per second, 0: none; up_rate: of late; current: slots
- * now, 0 at first. Grows by one a call while all are taken and capacity is left: call it every few
- * seconds. */
-uint32_t choker_slots(uint64_t up_limit, uint64_t up_rate, uint32_t current);
 
 bool choker_is_consistent(const struct choker *, const struct choker_peer *peers, uint32_t count,
                           uint32_t slots, int64_t now_ns);

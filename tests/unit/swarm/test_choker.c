@@ -1,6 +1,5 @@
 /* Whom to unchoke. */
 #include "base/dice.h"
-#include "base/limits.h"
 #include "swarm/choker.h"
 
 #include <setjmp.h>
@@ -294,21 +293,6 @@ static void fewer_slots_choke_the_worst(void **state)
     assert_int_equal(unchoked(&w), 0);
 }
 
-static void slots_follow_the_capacity(void **state)
-{
-    (void)state;
-    assert_int_equal(choker_slots(0, 0, 0), CHOKER_SLOTS_DEFAULT);
-    assert_int_equal(choker_slots(0, 0, 8), 8);
-    assert_int_equal(choker_slots(0, 100 << 20, 8), 9);
-    assert_int_equal(choker_slots(0, 0, 9), 8);
-    assert_int_equal(choker_slots(0, UINT64_MAX, LIMIT_UPLOAD_SLOTS), LIMIT_UPLOAD_SLOTS);
-    assert_int_equal(choker_slots(10 << 10, 0, 0), 2);
-    assert_int_equal(choker_slots(1, 0, 0), 2);
-    assert_int_equal(choker_slots(10 << 10, 10 << 10, 2), 2);
-    assert_int_equal(choker_slots(1 << 20, 500 << 10, 8), 9);
-    assert_int_equal(choker_slots(1 << 20, 1 << 20, 9), 8);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,7 +307,6 @@ int main(void)
         cmocka_unit_test(a_seed_serves_everybody_in_turn),
         cmocka_unit_test(a_seed_does_not_keep_an_idle_peer),
         cmocka_unit_test(fewer_slots_choke_the_worst),
-        cmocka_unit_test(slots_follow_the_capacity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
