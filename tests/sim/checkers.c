@@ -164,8 +164,21 @@ static int64_t on_line_ns(uint64_t bytes, uint64_t bytes_per_s)
                : 0;
 }
 
+/* How many peers it waits for blocks of. */
+static uint64_t streams_to(const struct world_peer *p)
+{
+    const struct torrent *t = world_torrent(p);
+    uint64_t count = 0;
+    if (t && t->swarm) {
+        list_for_each (node, &t->swarm->peers) {
+            count += list_entry(node, struct swarm_peer, link)->requester.outstanding > 0;
+        }
+    }
+    return count;
+}
+
 /* Streams take turns on a line. So the one with the most before its news waits for as much of each other one that
- * has anything to send; and again at the other end, where as many may come in as that has connections, and a queue
+ * has anything to send; and again at the other end, where a queue
  * that is full drops what comes over the longest ways most often. */
 static void measure_backlog(struct world_peer *p, const struct swarm *s)
 {
@@ -176,10 +189,9 @@ static void measure_backlog(struct world_peer *p, const struct swarm *s)
         uint64_t bytes = before_news(sp);
         const struct world_peer *other =
             bytes > 0 ? world_find(p->world, &sp->conn->address) : NULL;
-        const struct torrent *t = other ? world_torrent(other) : NULL;
-        uint32_t others = t && t->swarm ? t->swarm->peer_count : 0;
-        int64_t ns =
-            other ? on_line_ns(NEWS_UNFAIR * bytes * others, other->link.down_bytes_per_s) : 0;
+        int64_t ns = other ? on_line_ns(NEWS_UNFAIR * bytes * streams_to(other),
+                                        other->link.down_bytes_per_s)
+                           : 0;
         there_ns = ns > there_ns ? ns : there_ns;
         streams += bytes > 0;
         most = bytes > most ? bytes : most;
