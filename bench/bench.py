@@ -106,6 +106,7 @@ class Bench:
         self.rounds = options.rounds or (QUICK_ROUNDS if options.quick else FULL_ROUNDS)
         self.rows = [row for row in rows.ROWS if not options.rows or row.name in options.rows.split(",")]
         self.results, self.failures, self.works = {}, [], {}
+        self.versions, self.settings = {}, {}  # of a contestant; of a contestant in a row
         wanted = options.who.split(",") if options.who else CONTESTANTS
         self.absent = {name: why for name in wanted if (why := installed(name))}
         self.nets = {"lo": nets.loopback(), "veth": nets.veth()}

@@ -1,13 +1,14 @@
 """Who is measured. Each is opened (a daemon is started, and is then idle), given torrents to get or to seed,
-asked whether it is done, and closed. How each is set is in `settings`, which the report prints. All speak plain
-TCP only and are found by the tracker alone."""
+asked whether it is done, and closed. All speak plain TCP only and are found by the tracker alone. The report prints
+what each was really given: its arguments, the lines of its configuration, the settings of its session (`passed`)."""
 
 import os
+import re
 import signal
 import subprocess
 
 from clients import Aria2, Libtorrent, RTorrent, Transmission, info_hash
-from lab import SPATE, check, end, fresh, spawn, wait_until
+from lab import HOME, SPATE, check, end, fresh, missing, spawn, wait_until
 
 BENCH = os.environ["SPATE_BENCH_BUILD"]  # where the bench's own programs are
 
@@ -16,10 +17,36 @@ def program(*parts):
     return os.path.join(BENCH, "bench", *parts)
 
 
+def grouped(arguments):
+    """Each option together with its value."""
+    found = []
+    for word in map(str, arguments):
+        if found and found[-1].startswith("-") and " " not in found[-1] and not word.startswith("-"):
+            found[-1] += " " + word
+        else:
+            found.append(word)
+    return found
+
+
+def general(passed, address, port):
+    """Settings without what differs from measurement to measurement for no other reason than that there are many."""
+    words = [(re.escape(HOME) + r"[^\s;\",]*", "PATH"), (r"\b%s\b" % re.escape(address), "ADDRESS")]
+    words += [(r"\b%d\b" % (int(port) + more), "PORT%s" % ("+%d" % more if more else "")) for more in (0, 1, 1000)]
+    for pattern, word in words:
+        passed = [re.sub(pattern, word, text) for text in passed]
+    return list(dict.fromkeys(passed))
+
+
 class Contestant:
     ends = False  # by itself, when it is done
     writes = True  # what it gets
     part = 1  # it seeds only so much of the payload: 1 / part
+    version = None  # the command that makes the program say it
+    passed = ()  # every setting it was given for the measurement
+
+    def spawn(self, name, command, *more, **how):
+        self.passed = grouped(more)
+        return spawn(name, command, *more, **how)
 
     def has_piece(self):
         """Whether it says that it has verified a piece; False for those that tell their peers at once."""
@@ -29,7 +56,6 @@ class Contestant:
 class Floor(Contestant):
     """A floor or one of its components; arguments follow from the row."""
     ends = True
-    settings = "one minimal program; see bench/floors/download.c and seed.c"
 
     def __init__(self, *options):
         self.options, self.writes = options, "--no-write" not in options
@@ -39,13 +65,13 @@ class Floor(Contestant):
 
     def get(self, work, out, sender_port):
         more = ["--have"] if self.row.have else []
-        self.process = spawn("floor-download", program("floor_download"), "--torrents", work.list, "--address",
-                             self.net.there(), "--port", sender_port, "--out", os.path.join(out, work.name), *more,
-                             *self.options)
+        self.process = self.spawn("floor-download", program("floor_download"), "--torrents", work.list, "--address",
+                                  self.net.there(), "--port", sender_port, "--out", os.path.join(out, work.name),
+                                  *more, *self.options)
 
     def seed(self, work):
-        self.process = spawn("floor-seed", program("floor_seed"), "--torrents", work.list, "--payload", work.payload,
-                             "--address", self.net.client, "--port", self.port, *self.options)
+        self.process = self.spawn("floor-seed", program("floor_seed"), "--torrents", work.list, "--payload",
+                                  work.payload, "--address", self.net.client, "--port", self.port, *self.options)
         wait_until("the floor listens", lambda: os.path.getsize(self.process.log) > 0)
 
     def close(self):
@@ -55,7 +81,6 @@ class Floor(Contestant):
 class Part(Contestant):
     """A component of a floor, by itself and without any counterpart."""
     ends, writes = True, False
-    settings = "a part of the floor alone; see bench/floors/parts.c"
 
     def __init__(self, what):
         self.what = what
@@ -65,7 +90,7 @@ class Part(Contestant):
 
     def get(self, work, out, _):
         to = [] if self.what == "hash" else [os.path.join(out, work.name)]
-        self.process = spawn("part", program("parts"), self.what, work.payload, *to)
+        self.process = self.spawn("part", program("parts"), self.what, work.payload, *to)
 
     def close(self):
         end(self.process)
@@ -75,8 +100,7 @@ class Spate(Contestant):
     """One `spate get`, measured from its first instruction to its last, or one `spate seed`; for many torrents at
     once, and for connections beyond what the program allows, a session of libspate (bench/session.c)."""
     ends = True
-    settings = ("defaults (--no-config; --max-peers where a row has more than 80 connections); a download is measured "
-                "from the start of the process to its end; rows with many torrents run in bench/session.c")
+    version = (SPATE, "--version")
 
     def open(self, net, row, port):
         self.net, self.row, self.port = net, row, port
@@ -88,14 +112,14 @@ class Spate(Contestant):
             with open(listing, "w", encoding="utf-8") as file:
                 file.writelines(torrent + "\n" for torrent in work.torrents)
             more = ["--get"] if command == "get" else []
-            self.process = spawn("session", program("session"), "--list", listing, "--save", directory, *at,
-                                 "--connections", self.row.connections * self.row.torrents + 100, *more,
-                                 stdin=subprocess.PIPE)
+            self.process = self.spawn("session", program("session"), "--list", listing, "--save", directory, *at,
+                                      "--connections", self.row.connections * self.row.torrents + 100, *more,
+                                      stdin=subprocess.PIPE)
             return
         more = ["--max-peers", self.row.connections] if self.row.connections > 80 else []
         where = ["-o" if command == "get" else "-d", directory]
-        self.process = spawn("spate-" + command, SPATE, command, *work.torrents, *where, "--no-config", "--json",
-                             "--state-dir", fresh("state"), *at, *more)
+        self.process = self.spawn("spate-" + command, SPATE, command, *work.torrents, *where, "--no-config", "--json",
+                                  "--state-dir", fresh("state"), *at, *more)
 
     def get(self, work, out, _):
         self.start("get", work, out)
@@ -112,11 +136,14 @@ class Spate(Contestant):
 
 
 class Client(Contestant):
-    """What those of other people have in common: a daemon from the lab."""
+    """What those of other people have in common: a daemon from the lab, which writes no log."""
 
     def __init__(self, **more):
-        self.settings = more.pop("settings")
         self.more = more
+
+    @property
+    def passed(self):
+        return self.client.passed
 
     def open(self, net, row, port):
         self.client = self.make(net.client, port, row.connections * row.torrents)
@@ -141,26 +168,34 @@ class Client(Contestant):
 
 
 class LibtorrentClient(Client):
+    version = Libtorrent.version
+
     def make(self, address, port, connections):
         more = {"connections_limit": connections + 50} if connections > 150 else {}
         return Libtorrent(address, port, transport="plain", settings={**more, **self.more})
 
 
 class TransmissionClient(Client):
+    version = Transmission.version
     part = 8  # it looks at requests twice a second: an N-th of the payload is enough to seed
 
     def make(self, address, port, connections):
         more = {"peer-limit-global": connections + 50, "peer-limit-per-torrent": connections + 10} \
             if connections > 50 else {}
-        return Transmission(address, port, settings={"encryption": 0, **more})
+        return Transmission(address, port, settings={"encryption": 0, **more}, logs=False)
 
 
 class Aria2Client(Client):
+    version = Aria2.version
+
     def make(self, address, port, connections):
-        return Aria2(address, port, options=["--bt-max-peers=%d" % (connections + 10)] if connections > 50 else [])
+        more = ["--bt-max-peers=%d" % (connections + 10)] if connections > 50 else []
+        return Aria2(address, port, options=more, logs=False)
 
 
 class RTorrentClient(Client):
+    version = RTorrent.version
+
     def make(self, address, port, connections):
         return RTorrent(address, port, peers=connections + 10 if connections > 50 else 0)
 
@@ -181,23 +216,26 @@ CONTESTANTS = {
     "floor, mapped": lambda: Floor("--way", "mapped"),
     "floor, pread": lambda: Floor("--way", "pread"),
     "spate": Spate,
-    "libtorrent": lambda: LibtorrentClient(settings="2.0.8 defaults; plain TCP, no DHT, LSD or port mapping; "
-                                            "connections_limit where a row has more"),
-    "libtorrent tuned": lambda: LibtorrentClient(
-        settings="as above, with high_performance_seed() and " + ", ".join(
-            "%s=%s" % (k, v) for k, v in LIBTORRENT_TUNED.items() if k != "preset"), **LIBTORRENT_TUNED),
-    "Transmission": lambda: TransmissionClient(
-        settings="3.00 defaults; no encryption wanted, no uTP, DHT, LPD, port mapping or queue; "
-                 "it seeds an eighth of the payload only, being slow"),
-    "aria2": lambda: Aria2Client(settings="1.36 defaults; --file-allocation=none, --bt-seed-unverified, no LPD"),
-    "rTorrent": lambda: RTorrentClient(
-        settings="0.9.8 defaults; no encryption wanted, no DHT or PEX, no second check of what was just downloaded"),
+    "libtorrent": LibtorrentClient,
+    "libtorrent tuned": lambda: LibtorrentClient(**LIBTORRENT_TUNED),
+    "Transmission": TransmissionClient,
+    "aria2": Aria2Client,
+    "rTorrent": RTorrentClient,
 }
+
+
+def version_of(contestant):
+    """What the program says of itself, in one line; "" for programs of the bench."""
+    if not contestant.version:
+        return ""
+    said = subprocess.run(contestant.version, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          stdin=subprocess.DEVNULL).stdout
+    lines = [line.strip() for line in said.splitlines() if re.search(r"\d", line)]
+    return lines[0].rstrip(".") if lines else "unknown"
 
 
 def installed(name):
     """Why a contestant cannot be measured here; None when it can."""
-    from lab import missing
     needs = {"libtorrent": "python libtorrent", "libtorrent tuned": "python libtorrent",
              "Transmission": "transmission-daemon", "aria2": "aria2c", "rTorrent": "rtorrent"}
     return missing(needs[name]) if name in needs else None

@@ -77,6 +77,17 @@ def commit():
     return (git("rev-parse", "--short=12", "HEAD") or "unknown") + (" with changes" if dirty else "")
 
 
+def settings_of(by_row):
+    """What a contestant was given in all rows, and what more in some of them."""
+    common = [text for text in next(iter(by_row.values())) if all(text in given for given in by_row.values())]
+    more = {}
+    for row, given in by_row.items():
+        extra = tuple(text for text in given if text not in common)
+        if extra:
+            more.setdefault(extra, []).append(row)
+    return {"all": common, "more": [{"rows": found, "settings": extra} for extra, found in more.items()]}
+
+
 def make(bench, seconds):
     found = [summarise(row, bench.results[row.name]) for row in bench.rows if row.name in bench.results]
     by_name = {row["name"]: row for row in found}
@@ -89,8 +100,8 @@ def make(bench, seconds):
     return {"commit": bench.commit, "date": time.strftime("%Y-%m-%d"), "command": bench.command,
             "rounds": bench.rounds, "mib": bench.mib, "seconds": round(seconds),
             "machine": "%d x %s, Linux %s" % (os.cpu_count(), processor(), platform.release()),
-            "congestion_control": "cubic", "settings": {name: make().settings for name, make in CONTESTANTS.items()
-                                                        if name in named},
+            "congestion_control": "cubic", "versions": bench.versions,
+            "settings": {name: settings_of(bench.settings[name]) for name in CONTESTANTS if name in named},
             "rows": found, "failures": bench.failures, "absent": bench.absent}
 
 
@@ -158,6 +169,17 @@ def columns(lines):
         yield "  ".join([first] + [text.rjust(width) for text, width in zip(line[1:], widths[1:])])
 
 
+def settings_lines(record):
+    """Contestant and version, rows, settings."""
+    for name, given in record["settings"].items():
+        version = record["versions"].get(name)
+        who = "%s (%s)" % (name, version) if version else name
+        if given["all"] or not given["more"]:
+            yield who, "every row", "; ".join(given["all"]) or "nothing"
+        for extra in given["more"]:
+            yield who, ", ".join(extra["rows"]), "; ".join(extra["settings"])
+
+
 def show(record):
     print("\n%s: commit %s, %s\n%s; %d MiB, %d rounds, medians; TCP congestion control %s; %d s in all\n" % (
         record["command"], record["commit"], record["date"], record["machine"], record["mib"], record["rounds"],
@@ -171,8 +193,9 @@ def show(record):
     for line in columns([["", "measured", "aim", ""], *aims(record)]):
         print("    " + line)
     print()
-    for name, text in record["settings"].items():
-        print("%-18s %s" % (name, text))
+    print("What each was given (PATH, ADDRESS, PORT: of the measurement)")
+    for name, where, text in settings_lines(record):
+        print("    %s, %s: %s" % (name, where, text))
     for failure in record["failures"]:
         print("FAILED: %(row)s, %(who)s, round %(round)d: %(why)s" % failure)
     sys.stdout.flush()
@@ -214,7 +237,12 @@ def markdown(record):
     yield ""
     yield "### Settings"
     yield ""
-    yield from markdown_table([["", "set as"], *([name, text] for name, text in record["settings"].items())])
+    yield "Everything that each program was really given: arguments, lines of its configuration, settings of its"
+    yield "session. What is not named is as the program has it by default. PATH, ADDRESS and PORT stand for those of the"
+    yield "measurement. The floors and their parts are in bench/floors."
+    for who, where, text in settings_lines(record):
+        yield ""
+        yield "- **%s**, %s: `%s`" % (who, where, text)
     for failure in record["failures"]:
         yield ""
         yield "Not measured: %(row)s, %(who)s, round %(round)d: %(why)s." % failure

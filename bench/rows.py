@@ -11,7 +11,7 @@ import time
 
 import lab
 from clients import Libtorrent
-from contestants import CONTESTANTS, Floor, program
+from contestants import CONTESTANTS, Floor, general, program, version_of
 from lab import check, end, fresh, path, spawn
 from meter import Meter, io_of, switches_of
 
@@ -274,8 +274,12 @@ KINDS = {"download": measure_download, "seed": measure_seed, "first": measure_fi
 def measure(bench, row, name):
     """One measurement; whatever it started is ended, whatever it wrote is gone."""
     before, there = len(lab.started), set(os.listdir(lab.HOME))
+    contestant, port = CONTESTANTS[name](), next(ports)
     try:
-        return KINDS[row.kind](bench, row, CONTESTANTS[name](), next(ports))
+        figures = KINDS[row.kind](bench, row, contestant, port)
+        bench.versions[name] = bench.versions.get(name) or version_of(contestant)
+        bench.settings.setdefault(name, {})[row.name] = general(contestant.passed, bench.nets[row.net].client, port)
+        return figures
     except Exception:
         if bench.verbose:
             lab.show_logs()

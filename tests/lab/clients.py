@@ -185,10 +185,17 @@ class Opentracker:
         end(self.process)
 
 
+def note(passed, text):
+    if text not in passed:
+        passed.append(text)
+
+
 class Libtorrent:
     name = "libtorrent"
     needs = "python libtorrent"
     makes_empty_files = True
+
+    version = (SYSTEM_PYTHON, "-c", "import libtorrent; print(libtorrent.version)")
 
     def __init__(self, address, port=7002, transport="tcp", upload_rate=0, settings=None):
         """transport: utp (it tries uTP for three seconds before it tries TCP, as it does unless told
@@ -198,6 +205,7 @@ class Libtorrent:
         self.process = spawn("libtorrent", SYSTEM_PYTHON, os.path.join(HERE, "libtorrent_client.py"), address, port,
                              transport, upload_rate, json.dumps(settings or {}), stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE)
+        self.passed = ["%s=%s" % setting for setting in self.order(do="settings").items()]
 
     def order(self, **order):
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -208,6 +216,7 @@ class Libtorrent:
 
     def add(self, torrent, directory, seed, peers=()):
         self.order(do="add", torrent=torrent, directory=directory, seed=seed, peers=list(peers))
+        note(self.passed, "a torrent: not auto_managed, not paused" + (", seed_mode" if seed else ""))
 
     def create(self, source, out, flags, piece=65536):
         """A torrent at out; returns the bytes of its pad files."""
@@ -240,7 +249,9 @@ class Transmission:
     needs = "transmission-daemon"
     makes_empty_files = False
 
-    def __init__(self, address, port=7003, settings=None):
+    version = ("transmission-daemon", "--version")
+
+    def __init__(self, address, port=7003, settings=None, logs=True):
         self.address, self.port, self.session = address, port, ""
         home = fresh("transmission")
         settings = {
@@ -249,11 +260,12 @@ class Transmission:
             "rpc-bind-address": "127.0.0.1", "rpc-whitelist-enabled": False, "rpc-host-whitelist-enabled": False,
             "dht-enabled": False, "lpd-enabled": False, "pex-enabled": True, "utp-enabled": False,
             "port-forwarding-enabled": False, "encryption": 1, "ratio-limit-enabled": False,
-            "idle-seeding-limit-enabled": False, "rename-partial-files": False, "message-level": 3,
+            "idle-seeding-limit-enabled": False, "rename-partial-files": False, "message-level": 3 if logs else 1,
             "watch-dir-enabled": False, "download-queue-enabled": False, "seed-queue-enabled": False,
             **(settings or {})}
         with open(os.path.join(home, "settings.json"), "w", encoding="utf-8") as file:
             json.dump(settings, file)
+        self.passed = ["%s=%s" % (name, json.dumps(value)) for name, value in settings.items()]
         self.process = spawn("transmission", "transmission-daemon", "--foreground", "-g", home)
         wait_until("Transmission answers", self.answers)
 
@@ -311,17 +323,20 @@ class Aria2:
     needs = "aria2c"
     makes_empty_files = True
 
-    def __init__(self, address, port=7005, options=()):
+    version = ("aria2c", "--version")
+
+    def __init__(self, address, port=7005, options=(), logs=True):
         self.address, self.port, self.jobs = address, port, {}
         home = fresh("aria2")
         family = ["--disable-ipv6=true"] if ":" not in address else []
         # It asks UDP trackers through the socket of its DHT, which finds nobody in here.
-        self.process = spawn("aria2", "aria2c", "--no-conf", "--enable-rpc", "--rpc-listen-port", port + 1000,
-                             "--interface", address, "--listen-port", port, "--enable-dht=true", "--dht-listen-port",
-                             port, "--dht-file-path", os.path.join(home, "dht"), "--bt-enable-lpd=false",
-                             "--enable-peer-exchange=true", "--file-allocation=none", "--seed-ratio=0.0",
-                             "--console-log-level=debug", "--summary-interval=0", *family, *options,
-                             cwd=home)
+        logging = ["--console-log-level=debug"] if logs else ["--console-log-level=error"]
+        self.passed = ["--no-conf", "--enable-rpc", "--rpc-listen-port=%d" % (port + 1000), "--interface=" + address,
+                       "--listen-port=%d" % port, "--enable-dht=true", "--dht-listen-port=%d" % port,
+                       "--dht-file-path=" + os.path.join(home, "dht"), "--bt-enable-lpd=false",
+                       "--enable-peer-exchange=true", "--file-allocation=none", "--seed-ratio=0.0",
+                       "--summary-interval=0", *logging, *family, *options]
+        self.process = spawn("aria2", "aria2c", *self.passed, cwd=home)
         wait_until("aria2 answers", self.answers)
 
     def answers(self):
@@ -342,6 +357,7 @@ class Aria2:
         options = {"dir": directory}
         if seed:
             options["bt-seed-unverified"] = "true"
+            note(self.passed, "a torrent: bt-seed-unverified=true")
         with open(torrent, "rb") as file:
             content = base64.b64encode(file.read()).decode()
         self.jobs[torrent] = self.call("addTorrent", content, [], options)
@@ -371,6 +387,8 @@ class RTorrent:
     needs = "rtorrent"
     makes_empty_files = True
 
+    version = ("rtorrent", "-h")
+
     def __init__(self, address, port=7006, peers=0):
         """peers: how many a torrent may have, 0: rTorrent's default."""
         self.address, self.port = address, port
@@ -385,6 +403,7 @@ class RTorrent:
             lines += ["throttle.max_peers.normal.set = %d" % peers, "throttle.max_peers.seed.set = %d" % peers]
         config = os.path.join(home, "rtorrent.rc")
         write(config, "".join(line + "\n" for line in lines).encode())
+        self.passed = ["-n", *lines]
         self.process = spawn("rtorrent", "rtorrent", "-n", "-o", "import=" + config, cwd=home)
         wait_until("rTorrent answers", self.answers)
 

@@ -6,6 +6,7 @@ standard output; it ends when its input does. Runs under the Python that Debian'
 SETTINGS is a JSON object of more settings, those of the preset "high_performance_seed" first when it is named.
 
     {"do": "add", "torrent": FILE, "directory": DIR, "seed": BOOL, "peers": [[HOST, PORT], ...]}
+    {"do": "settings"}  -> {name: value}
     {"do": "status"}    -> [{"info_hash", "done", "uploaded", "downloaded", "peers", "error"}, ...]
     {"do": "create", "source": PATH, "out": FILE, "flags": N, "piece": BYTES}    -> bytes of padding that share a block
                                                                                     with bytes of a file
@@ -30,7 +31,14 @@ def session(address, port, transport, upload_rate, settings="{}"):
     if transport == "plain":
         how.update({"out_enc_policy": 2, "in_enc_policy": 2})
     where = {"listen_interfaces": "%s:%s" % (host, port), "outgoing_interfaces": address}
-    return lt.session({**preset, **COMMON, **how, **more, **where})
+    return lt.session({**preset, **COMMON, **how, **more, **where}), {*COMMON, *how, *more, *where}
+
+
+def settings_of(s, passed):
+    """What is set: all that it was told, and what else is not as it is by default (a preset's)."""
+    default = lt.default_settings()
+    return {name: value for name, value in sorted(s.get_settings().items())
+            if name in passed or (value or 0) != (default.get(name) or 0)}
 
 
 def add(s, order):
@@ -87,10 +95,10 @@ def shared_padding(files, block=16384):
 
 
 def main():
-    s = session(*sys.argv[1:])
+    s, passed = session(*sys.argv[1:])
     for line in sys.stdin:
         order = json.loads(line)
-        answer = {"add": lambda: add(s, order), "status": lambda: status(s),
+        answer = {"add": lambda: add(s, order), "status": lambda: status(s), "settings": lambda: settings_of(s, passed),
                   "create": lambda: create(order)}[order["do"]]()
         print(json.dumps(answer), flush=True)
 
