@@ -66,6 +66,7 @@ static struct choker_peer describe(const struct swarm_peer *sp, int64_t now_ns)
         .down_rate = PLANT(CHANCE_OF_ITS_OWN) ? (uintptr_t)c >> 4
                      : counts                 ? rate_per_second(&c->down, now_ns)
                                               : 0,
+        .up_rate = counts ? rate_per_second(&c->up, now_ns) : 0,
         .uploaded_since_unchoke = c->up.total_bytes - sp->uploaded_at_unchoke,
         .unchoked_at_ns = sp->unchoked_ns,
         .choked_at_ns = sp->choked_ns,

@@ -30,6 +30,7 @@ const char *peer_fault_text(enum peer_fault fault)
         [PEER_FAULT_FLOOD] = "floods us without reading",
         [PEER_FAULT_EXTENSION] = "malformed extension message",
         [PEER_FAULT_UNASKED] = "sends blocks nobody asked for",
+        [PEER_FAULT_AGAIN] = "takes the same blocks again and again",
         [PEER_FAULT_TIMEOUT_HANDSHAKE] = "no handshake in time",
         [PEER_FAULT_TIMEOUT] = "silent for too long",
         [PEER_FAULT_MEMORY] = "out of memory",

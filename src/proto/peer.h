@@ -19,6 +19,7 @@
 #include <sys/uio.h>
 
 enum {
+    PEER_SENT_LAST = 16,            /* blocks remembered of what was sent */
     PEER_SPECULATE_BYTES = 1 << 20, /* how far ahead answers are guessed, at most */
     PEER_SPECULATE_BLOCKS = PEER_SPECULATE_BYTES / BLOCK_BYTES,
     PEER_LANDING_BYTES = 256 << 10,                 /* room when there is no more to guess */
@@ -59,6 +60,7 @@ enum peer_fault {
     PEER_FAULT_FLOOD,     /* more than our bounds, and it does not read our answers */
     PEER_FAULT_EXTENSION, /* malformed extension payload */
     PEER_FAULT_UNASKED,   /* blocks that nobody asked for, again and again */
+    PEER_FAULT_AGAIN,     /* takes the same few blocks again and again */
     PEER_FAULT_TIMEOUT_HANDSHAKE,
     PEER_FAULT_TIMEOUT, /* silent for too long */
     PEER_FAULT_MEMORY,  /* ours: no memory for what it sent */
@@ -157,6 +159,9 @@ struct peer {
     struct block *serving; /* ring: blocks to be sent, in order */
     uint32_t serving_first, serving_count, serving_capacity;
     uint32_t serving_sent; /* bytes of header and data of the first that have left */
+    uint32_t
+        sent_last[PEER_SENT_LAST];    /* the latest blocks that left, a number for each; 0: none */
+    uint32_t sent_blocks, sent_again; /* and how many of them were among the ones just before */
 
     struct peer_event *events; /* ring */
     uint32_t events_first, events_count, events_capacity;

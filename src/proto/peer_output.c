@@ -5,6 +5,9 @@
 
 #include "base/error.h"
 
+/* So many may come again: what got lost on their disk, or was spoilt by somebody else. */
+enum { PEER_AGAIN_MAX = 32 };
+
 struct block peer_serving_at(const struct peer *p, uint32_t i)
 {
     return p->serving[peer_ring_at(p->serving_first, i, p->serving_capacity)];
@@ -46,6 +49,22 @@ int peer_send(struct peer *p, struct part *out, int max)
     return count;
 }
 
+/* Whoever takes the same few blocks for ever wastes what others could use. */
+static void note_sent(struct peer *p, struct block block)
+{
+    uint64_t offset = (uint64_t)block.piece * p->piece_length + block.offset;
+    uint32_t number = (uint32_t)(offset ^ offset >> 32) + 1;
+    bool again = false;
+    for (int i = 0; i < PEER_SENT_LAST; i++) {
+        again |= p->sent_last[i] == number;
+    }
+    p->sent_last[p->sent_blocks++ % PEER_SENT_LAST] = number;
+    p->sent_again += again;
+    if (p->sent_again > PEER_AGAIN_MAX && p->sent_again > p->sent_blocks / 2) {
+        peer_set_fault(p, PEER_FAULT_AGAIN);
+    }
+}
+
 /* The first block has advanced by up to n bytes; how many. */
 static size_t advance_block(struct peer *p, size_t n)
 {
@@ -56,6 +75,7 @@ static size_t advance_block(struct peer *p, size_t n)
         return n;
     }
     p->serving_sent = 0;
+    note_sent(p, peer_serving_at(p, 0));
     peer_ring_pop(&p->serving_first, &p->serving_count, p->serving_capacity);
     return left;
 }

@@ -260,7 +260,7 @@ static void rotate(struct run *run)
         struct choker_peer *out = NULL, *in = best_entrant(run);
         for (uint32_t j = 0; in && j < run->count; j++) {
             struct choker_peer *p = &run->peers[j];
-            bool idle = p->uploaded_since_unchoke == 0;
+            bool idle = p->uploaded_since_unchoke == 0 || p->up_rate == 0;
             if (takes_slot(p) && !is_held(p, run->now_ns) &&
                 (idle || run->now_ns - p->unchoked_at_ns >= TURN_NS) &&
                 (!out || p->unchoked_at_ns < out->unchoked_at_ns)) {

@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 struct choker_peer {
-    uint64_t key;       /* the caller's; not looked at */
-    bool interested;    /* the peer, in us */
-    bool unchoked;      /* in: as it is; out: as it shall be */
-    bool snubbed;       /* it stopped sending to us */
-    bool optimistic;    /* in and out: it holds a trial slot; keep it for the next run */
-    bool is_seed;       /* has everything or is upload only: never unchoked */
-    uint64_t down_rate; /* bytes per second it sends us */
+    uint64_t key;                /* the caller's; not looked at */
+    bool interested;             /* the peer, in us */
+    bool unchoked;               /* in: as it is; out: as it shall be */
+    bool snubbed;                /* it stopped sending to us */
+    bool optimistic;             /* in and out: it holds a trial slot; keep it for the next run */
+    bool is_seed;                /* has everything or is upload only: never unchoked */
+    uint64_t down_rate, up_rate; /* bytes per second it sends us, and takes */
     uint64_t uploaded_since_unchoke; /* bytes */
     int64_t unchoked_at_ns;          /* 0: never */
     int64_t choked_at_ns;            /* when we choked it again; 0: never */

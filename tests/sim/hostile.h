@@ -5,7 +5,7 @@
 
 #include "world.h"
 
-enum { HOSTILE_PIECES = 31, HOSTILE_PIECE_BYTES = 65536 };
+enum { HOSTILE_PIECES = 31, HOSTILE_PIECE_BYTES = 131072 };
 
 enum hostile_victim { HOSTILE_TO_LEECH, HOSTILE_TO_SEED };
 

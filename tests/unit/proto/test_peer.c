@@ -625,6 +625,35 @@ static void a_peer_that_floods_and_does_not_read_is_closed(void **state)
     assert_fault(&f->peer, PEER_FAULT_FLOOD);
 }
 
+/* It asks for block after block; what it asks for comes from `distinct` of them in turn. How many leave until it is at
+ * fault, at most `most`. */
+static uint32_t blocks_taken(struct peer *p, uint32_t distinct, uint32_t most)
+{
+    struct peer_event event;
+    uint32_t taken = 0;
+    while (taken < most && !p->fault) {
+        feed_block_message(p, WIRE_REQUEST, block_number(taken % distinct));
+        assert_int_equal(peer_serve(p, 1), 0);
+        drop_output(p);
+        while (peer_next(p, &event)) {
+        }
+        taken++;
+    }
+    return taken;
+}
+
+static void who_takes_the_same_blocks_for_ever_is_closed(void **state)
+{
+    struct fixture *f = *state;
+    peer_choke(&f->peer, false);
+    drop_output(&f->peer);
+    assert_int_equal(blocks_taken(&f->peer, 36, 400), 400); /* not what it took long ago */
+    assert_int_equal(blocks_taken(&f->peer, 3, 50), 50);    /* nor a few of many */
+    assert_int_equal(f->peer.fault, 0);
+    assert_true(blocks_taken(&f->peer, 1, 1000) < 500);
+    assert_int_equal(f->peer.fault, PEER_FAULT_AGAIN);
+}
+
 static void control_messages_overtake_blocks_but_never_split_one(void **state)
 {
     struct fixture *f = *state;
@@ -765,6 +794,7 @@ int main(void)
         FAST(a_choked_peers_request_is_rejected),
         FAST(the_request_queue_has_a_bound),
         FAST(a_peer_that_floods_and_does_not_read_is_closed),
+        FAST(who_takes_the_same_blocks_for_ever_is_closed),
         FAST(control_messages_overtake_blocks_but_never_split_one),
         FAST(a_cancel_takes_back_what_has_not_begun),
         FAST(choking_refuses_what_was_asked),

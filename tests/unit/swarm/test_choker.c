@@ -268,10 +268,14 @@ static void a_seed_does_not_keep_an_idle_peer(void **state)
     begin(&w, 3);
     run(&w, 2, true, 10 * S);
     assert_true(w.peers[0].unchoked && w.peers[1].unchoked);
-    w.peers[1].uploaded_since_unchoke = 1;
+    w.peers[1].uploaded_since_unchoke = w.peers[1].up_rate = 1;
     run(&w, 2, true, 20 * S);
     assert_false(w.peers[0].unchoked);
     assert_true(w.peers[1].unchoked && w.peers[2].unchoked);
+    w.peers[1].up_rate = 0; /* it has taken something, and takes no more */
+    run(&w, 2, true, 21 * S);
+    assert_false(w.peers[1].unchoked);
+    assert_true(w.peers[2].unchoked && w.peers[3].unchoked);
 }
 
 static void fewer_slots_choke_the_worst(void **state)
