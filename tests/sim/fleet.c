@@ -3,6 +3,8 @@
  * complained the worker ends: what lies in its memory may be anything. */
 #include "fleet.h"
 
+#include "repeat.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -31,25 +33,6 @@ static int64_t now_ms(void)
 
 /* ---- in the worker ---------------------------------------------------------------------------- */
 
-/* The second run finds its memory at other places: nothing may depend on where it lies. */
-static void disturb_heap(void)
-{
-    enum { BLOCKS = 2000 };
-    static void *blocks[BLOCKS];
-    struct dice dice;
-    dice_init(&dice, (uint64_t)getpid());
-    for (int i = 0; i < BLOCKS; i++) {
-        free(blocks[i]); /* of the last time */
-        blocks[i] = malloc(16 + dice_below(&dice, 3000));
-    }
-    for (int i = 0; i < BLOCKS; i++) {
-        if (dice_below(&dice, 2)) {
-            free(blocks[i]);
-            blocks[i] = NULL; /* the others stay until the next time */
-        }
-    }
-}
-
 static void play(const struct job *job, struct outcome *out)
 {
     struct outcome again;
@@ -59,11 +42,7 @@ static void play(const struct job *job, struct outcome *out)
     if (!job->twice || out->verdict.checker[0]) {
         return;
     }
-    disturb_heap();
-    struct run second = {.scenario = job->scenario, .seed = job->seed, .set = job->set};
-    second.outcome = &again;
-    scenario_run(&second);
-    if (again.log_hash != out->log_hash) {
+    if (!repeat_run(&run, &again)) {
         snprintf(out->verdict.checker, sizeof out->verdict.checker, "%s",
                  checker_name(CHECKER_REPEAT));
         snprintf(out->verdict.text, sizeof out->verdict.text,

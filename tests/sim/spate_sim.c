@@ -9,6 +9,7 @@
 #include "fleet.h"
 #include "many.h"
 #include "prove.h"
+#include "repeat.h"
 #include "summary.h"
 
 #include <inttypes.h>
@@ -95,12 +96,10 @@ static int play_one(const struct options *o, const struct scenario *scenario)
         return 1;
     }
     if (o->twice) {
-        struct run second = {.scenario = scenario, .seed = o->seed, .set = run.set};
-        second.outcome = &again;
-        scenario_run(&second);
+        bool same = repeat_run(&run, &again);
         printf("  again        %016" PRIx64 ": %s\n", again.log_hash,
-               again.log_hash == outcome.log_hash ? "the same" : "ANOTHER RUN");
-        return again.log_hash == outcome.log_hash ? 0 : 1;
+               same ? "the same" : "ANOTHER RUN");
+        return !same;
     }
     return 0;
 }
