@@ -1,6 +1,7 @@
 /* What all scenarios share: settings, the making of a world, the bound, the summing up. */
 #include "scenario.h"
 
+#include "hostile.h"
 #include "memory.h"
 
 #include <inttypes.h>
@@ -52,7 +53,8 @@ bool settings_set(struct settings_of_run *s, const char *text, const char **why)
     if (good &&
         (s->pieces < 1 || s->piece < 1 || s->files < 1 || s->files > WORLD_FILES_MAX ||
          s->peers < 0 || s->seeds < 0 || s->look < 1 || s->peers + s->seeds > WORLD_PEERS_MAX ||
-         s->pieces > 1 << 20 || s->piece > 1 << 24)) {
+         s->pieces > 1 << 20 || s->piece > 1 << 24 || s->stranger < -1 ||
+         s->stranger >= hostile_behaviour_count)) {
         *why = "a number is out of range";
         good = false;
     }

@@ -95,9 +95,7 @@ static void play_stranger(struct run *r)
 {
     struct world *w = populate(r);
     uint64_t of_seed = (r->seed - 1) % (uint64_t)hostile_behaviour_count;
-    uint64_t index = r->set.stranger >= 0 && r->set.stranger < hostile_behaviour_count
-                         ? (uint64_t)r->set.stranger
-                         : of_seed;
+    uint64_t index = r->set.stranger >= 0 ? (uint64_t)r->set.stranger : of_seed;
     const struct hostile_behaviour *b = &hostile_behaviours[index];
     struct hostile *h = hostile_create(w, 1, r->seed, b);
     struct world_peer *victim = &w->peers[b->victim == HOSTILE_TO_SEED ? 0 : 1];

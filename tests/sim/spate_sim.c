@@ -88,11 +88,12 @@ static int play_one(const struct options *o, const struct scenario *scenario)
     } else {
         summary_print(&run, o->log ? stderr : stdout);
     }
-    if (o->svg && !summary_draw(&run, o->svg)) {
+    bool drawn = !o->svg || summary_draw(&run, o->svg);
+    if (!drawn) {
         fprintf(stderr, "spate-sim: cannot write %s\n", o->svg);
     }
     free(curve.points);
-    if (outcome.verdict.checker[0]) {
+    if (outcome.verdict.checker[0] || !drawn) {
         return 1;
     }
     if (o->twice) {
@@ -243,7 +244,7 @@ int main(int argc, char **argv)
         }
     }
     const struct scenario *scenario = o.name ? scenario_find(o.name) : NULL;
-    scenario_defaults(scenario_at(0), &scratch);
+    scenario_defaults(scenario ? scenario : scenario_at(0), &scratch);
     if (!settings_set(&scratch, o.changes, &why)) {
         return usage("--set: ", why);
     }

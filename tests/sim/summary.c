@@ -219,5 +219,6 @@ bool summary_draw(const struct run *r, const char *path)
     draw_line(&d, 2, "#6a3", "has most");
     draw_line(&d, 3, "#000", "peers complete");
     fprintf(d.out, "</svg>\n");
-    return fclose(d.out) == 0;
+    bool written = !ferror(d.out);
+    return fclose(d.out) == 0 && written;
 }
