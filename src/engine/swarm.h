@@ -45,6 +45,7 @@ struct swarm_settings {
 
 struct swarm_totals {
     uint64_t downloaded_bytes, uploaded_bytes, wasted_bytes, failed_bytes; /* payload */
+    uint64_t wasted_blocks; /* that came twice, or that nobody waited for */
 };
 
 struct swarm_ghost { /* somebody who has left: who was behind a key */

@@ -252,6 +252,7 @@ static void count_payload(struct swarm_peer *sp, uint32_t bytes, bool wasted)
     s->settings.env->downloaded_bytes += bytes;
     s->totals.downloaded_bytes += bytes;
     s->totals.wasted_bytes += wasted ? bytes : 0;
+    s->totals.wasted_blocks += wasted;
 }
 
 void swarm_peer_on_unasked(struct swarm_peer *sp, struct block block)

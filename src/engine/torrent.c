@@ -70,6 +70,7 @@ struct swarm_totals torrent_totals(const struct torrent *t)
         sum.uploaded_bytes += t->swarm->totals.uploaded_bytes;
         sum.wasted_bytes += t->swarm->totals.wasted_bytes;
         sum.failed_bytes += t->swarm->totals.failed_bytes;
+        sum.wasted_blocks += t->swarm->totals.wasted_blocks;
     }
     return sum;
 }

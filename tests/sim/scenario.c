@@ -348,6 +348,7 @@ static void sum_bytes(struct outcome *o, struct world *w)
         o->totals.uploaded_bytes += t.uploaded_bytes;
         o->totals.wasted_bytes += t.wasted_bytes;
         o->totals.failed_bytes += t.failed_bytes;
+        o->totals.wasted_blocks += t.wasted_blocks;
         o->wire_bytes += io_sim_traffic(p->io).sent_bytes;
         if (!p->seed && t.downloaded_bytes > 0) {
             double ratio = (double)t.uploaded_bytes / (double)t.downloaded_bytes;

@@ -52,7 +52,8 @@ void summary_print(const struct run *r, FILE *out)
     fprintf(out, "  payload      %.2f MiB down, %.2f MiB wasted (%.2f %%), %.2f MiB failed\n",
             mib(t->downloaded_bytes), mib(t->wasted_bytes),
             100 * share(t->wasted_bytes, t->downloaded_bytes), mib(t->failed_bytes));
-    fprintf(out, "  duplicates   %" PRIu64 " blocks of 16 KiB\n", t->wasted_bytes / BLOCK_BYTES);
+    fprintf(out, "  duplicates   %" PRIu64 " blocks that came twice, or that nobody waited for\n",
+            t->wasted_blocks);
     fprintf(out, "  wire         %.2f MiB, %.2f %% beside payload\n", mib(o->wire_bytes),
             100 * overhead(o));
     if (o->fairness_ppm > 0) {
@@ -111,11 +112,12 @@ void summary_print_json(const struct run *r, FILE *out)
             summary_of_bound(o));
     fprintf(out,
             ",\"downloaded_bytes\":%" PRIu64 ",\"uploaded_bytes\":%" PRIu64
-            ",\"wasted_bytes\":%" PRIu64 ",\"failed_bytes\":%" PRIu64 ",\"wire_bytes\":%" PRIu64
-            ",\"memory_bytes\":%" PRIu64 ",\"overhead\":%.6f,\"fairness\":%.6f",
+            ",\"wasted_bytes\":%" PRIu64 ",\"wasted_blocks\":%" PRIu64 ",\"failed_bytes\":%" PRIu64
+            ",\"wire_bytes\":%" PRIu64 ",\"memory_bytes\":%" PRIu64
+            ",\"overhead\":%.6f,\"fairness\":%.6f",
             o->totals.downloaded_bytes, o->totals.uploaded_bytes, o->totals.wasted_bytes,
-            o->totals.failed_bytes, o->wire_bytes, o->memory_bytes, overhead(o),
-            (double)o->fairness_ppm / 1e6);
+            o->totals.wasted_blocks, o->totals.failed_bytes, o->wire_bytes, o->memory_bytes,
+            overhead(o), (double)o->fairness_ppm / 1e6);
     fprintf(out, ",\"virtual_s\":%.6f,\"events\":%" PRIu64 ",\"cpu_s\":%.6f", seconds(o->end_ns),
             o->events, (double)o->cpu_ns / 1e9);
     fprintf(out,

@@ -431,6 +431,7 @@ struct world_totals world_totals(struct world_peer *p)
         sum.uploaded_bytes += now.uploaded_bytes;
         sum.wasted_bytes += now.wasted_bytes;
         sum.failed_bytes += now.failed_bytes;
+        sum.wasted_blocks += now.wasted_blocks;
     }
     return sum;
 }

@@ -33,6 +33,7 @@ struct world;
 
 struct world_totals {
     uint64_t downloaded_bytes, uploaded_bytes, wasted_bytes, failed_bytes; /* payload */
+    uint64_t wasted_blocks; /* that came twice, or that nobody waited for */
 };
 
 struct world_peer {
