@@ -129,9 +129,12 @@ static int64_t fail_one(void *user, const struct io_sim_disk_call *call)
     }
     if (index == r->fault_index) {
         r->fault_host = call->host;
-        return r->fault_code;
+    } else if (!r->fault_lasts || call->host != r->fault_host) {
+        return 0;
     }
-    return r->fault_lasts && call->host == r->fault_host ? r->fault_code : 0;
+    /* Only what moves bytes can end after some of them. */
+    bool moves = call->kind == IO_SIM_DISK_READ || call->kind == IO_SIM_DISK_WRITE;
+    return r->fault_code > 0 && !moves ? SPATE_EIO : r->fault_code;
 }
 
 static void play_world_of_calls(struct run *r)
@@ -194,15 +197,15 @@ const struct scenario scenarios_of_disks[] = {
     {"a_slow_disk_only_takes_longer", "every call of the disk takes long, a sync very long",
      "peers=6 pieces=40 disk=20000 sync=400000 disk_rate=2000", play_plain},
     {"a_full_disk_is_waited_for", "disks of leechers are too small, and then large enough",
-     "peers=5 pieces=40", play_full},
+     "peers=5 pieces=40 state=1", play_full},
     {"what_rots_on_a_disk_is_found_by_a_check",
      "bits turn over on the disk and while it is read, silently, and all is hashed again",
      "peers=4 pieces=40 files=3", play_rot},
     {"a_mount_may_vanish_and_return", "what is mounted there goes in the middle of it",
      "peers=4 pieces=40 files=3 up=300 seed_up=300 state=1 fault_for=10000", play_mount},
     {"any_disk_call_may_fail_once", "one call of one disk fails, call after call",
-     "peers=2 pieces=12 files=3 up=0 seed_up=0", play_call_once},
+     "peers=2 pieces=12 files=3 up=0 seed_up=0 state=1", play_call_once},
     {"any_disk_call_may_fail_for_good", "from one call on a disk fails, until it is repaired",
-     "peers=2 pieces=12 files=3 up=0 seed_up=0", play_call_for_good},
+     "peers=2 pieces=12 files=3 up=0 seed_up=0 state=1", play_call_for_good},
     {NULL, NULL, NULL, NULL},
 };

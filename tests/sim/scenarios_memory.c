@@ -51,8 +51,8 @@ static void play_for_a_while(struct run *r)
 const struct scenario scenarios_of_memory[] = {
     {"any_allocation_may_fail_once",
      "one allocation of a transfer fails, allocation after allocation",
-     "peers=2 pieces=12 files=3 up=0 seed_up=0", play_once},
+     "peers=2 pieces=12 files=3 up=0 seed_up=0 state=1", play_once},
     {"memory_may_run_out_for_a_while", "from one allocation on none succeeds, until it is over",
-     "peers=2 pieces=12 files=3 up=0 seed_up=0 within=7200", play_for_a_while},
+     "peers=2 pieces=12 files=3 up=0 seed_up=0 state=1 within=7200", play_for_a_while},
     {NULL, NULL, NULL, NULL},
 };
