@@ -45,7 +45,7 @@ static int64_t quantum(const struct bucket *b)
     return bytes < 1 ? 1 : bytes > BLOCK_BYTES ? BLOCK_BYTES : bytes;
 }
 
-static void rearm(struct bucket *b)
+static void rearm(struct bucket *b, int64_t least_ns)
 {
     if (list_empty(&b->waiters)) {
         timer_clear(b->timers, &b->timer);
@@ -53,36 +53,32 @@ static void rearm(struct bucket *b)
     }
     int64_t missing = quantum(b) - b->tokens;
     int64_t wait_ns = missing > 0 ? ns_of(b, missing) + 1 : 0;
-    timer_set(b->timers, &b->timer, b->filled_ns + wait_ns);
+    int64_t at_ns = b->filled_ns + wait_ns;
+    timer_set(b->timers, &b->timer, at_ns > least_ns ? at_ns : least_ns);
 }
 
+static void wake_first(struct bucket *b)
+{
+    struct bucket_waiter *waiter =
+        list_entry(list_pop_front(&b->waiters), struct bucket_waiter, link);
+    waiter->go(waiter);
+}
+
+/* Who is woken takes its bytes later in the same turn, and may take all there are. So one is woken at a time: of several
+ * the first would leave nothing, and, the first to wait again, be in front of the others for ever. */
 static void on_timer(struct timer *timer, int64_t now_ns)
 {
     struct bucket *b = list_entry(timer, struct bucket, timer);
-    struct list woken;
-    list_init(&woken);
     if (b->rate > 0) {
         fill(b, now_ns);
-    }
-    /* Whoever waits again goes to the end of the queue: one round for those who wait at this
-     * moment. */
-    while (!list_empty(&b->waiters)) {
-        list_push_back(&woken, list_pop_front(&b->waiters));
-    }
-    while (!list_empty(&woken)) {
-        if (b->rate > 0 && b->tokens < quantum(b)) {
-            while (!list_empty(&woken)) { /* the rest keeps its places in front */
-                struct list *last = woken.prev;
-                list_remove(last);
-                list_push_front(&b->waiters, last);
-            }
-            break;
+        if (b->tokens >= quantum(b) && !list_empty(&b->waiters)) {
+            wake_first(b);
         }
-        struct list *first = list_pop_front(&woken);
-        struct bucket_waiter *waiter = list_entry(first, struct bucket_waiter, link);
-        waiter->go(waiter);
     }
-    rearm(b);
+    while (b->rate == 0 && !list_empty(&b->waiters)) {
+        wake_first(b);
+    }
+    rearm(b, now_ns + 1); /* in another turn */
 }
 
 void bucket_init(struct bucket *b, struct timers *timers, uint64_t rate)
@@ -110,7 +106,7 @@ void bucket_set_rate(struct bucket *b, uint64_t rate, int64_t now_ns)
     if (rate == 0 && !list_empty(&b->waiters)) {
         timer_set(b->timers, &b->timer, now_ns);
     } else if (rate > 0) {
-        rearm(b);
+        rearm(b, 0);
     }
 }
 
@@ -142,5 +138,5 @@ void bucket_wait(struct bucket *b, struct bucket_waiter *waiter, int64_t now_ns)
         fill(b, now_ns);
     }
     list_push_back(&b->waiters, &waiter->link);
-    rearm(b);
+    rearm(b, 0);
 }
