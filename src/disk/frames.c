@@ -1,5 +1,6 @@
 /* The memory of pieces in flight. Whole chunks are kept for the next piece, since memory fresh from the
- * system costs a page fault every 4 KiB; no more are kept than are in use, and a few. */
+ * system costs a page fault every 4 KiB. How many are in use goes up and down, more so with many torrents: up to three
+ * times as many are kept, and a few. */
 #include "disk/frames.h"
 
 #include "base/limits.h"
@@ -7,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { KEPT_CHUNKS = 16, CAP_CHUNKS_MIN = 8 };
+enum { KEPT_CHUNKS = 16, KEPT_PER_USED = 3, CAP_CHUNKS_MIN = 8 };
 
 int frames_create(uint64_t cap_bytes, struct frames **out)
 {
@@ -98,7 +99,7 @@ void frames_give(struct frames *f, uint8_t *chunk, uint32_t size)
     memcpy(chunk, &f->free_chunks, sizeof f->free_chunks);
     f->free_chunks = chunk;
     f->free_count++;
-    trim(f, (uint32_t)(f->used_bytes / LIMIT_FRAME_CHUNK_BYTES) + KEPT_CHUNKS);
+    trim(f, KEPT_PER_USED * (uint32_t)(f->used_bytes / LIMIT_FRAME_CHUNK_BYTES) + KEPT_CHUNKS);
 }
 
 bool frames_may_start(const struct frames *f)

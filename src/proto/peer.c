@@ -46,7 +46,7 @@ int peer_init(struct peer *p, const struct peer_settings *settings)
         .chokes_us = true,
         .we_choke = true,
         .reading = PEER_READ_HANDSHAKE,
-        .right_guesses = 16,
+        .right_guesses = PEER_GUESSES_AT_FIRST,
         .created_ns = settings->now_ns,
         .received_ns = settings->now_ns,
         .sent_ns = settings->now_ns,

@@ -22,7 +22,9 @@ enum {
     PEER_SENT_LAST = 16,            /* blocks remembered of what was sent */
     PEER_SPECULATE_BYTES = 1 << 20, /* how far ahead answers are guessed, at most */
     PEER_SPECULATE_BLOCKS = PEER_SPECULATE_BYTES / BLOCK_BYTES,
-    PEER_LANDING_BYTES = 256 << 10,                 /* room when there is no more to guess */
+    PEER_LANDING_BYTES = 256 << 10, /* room when there is no more to guess */
+    /* Of a new peer as many blocks are guessed as the landing has room for, from where each would be copied. */
+    PEER_GUESSES_AT_FIRST = 4 * (PEER_LANDING_BYTES / BLOCK_BYTES),
     PEER_SPACE_MAX = 2 * PEER_SPECULATE_BLOCKS + 2, /* parts peer_space() may use */
     /* What fills all of them. */
     PEER_SPACE_BYTES = PEER_SPECULATE_BYTES + LIMIT_PEER_REQUEST_BYTES + PEER_LANDING_BYTES +
