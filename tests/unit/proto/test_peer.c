@@ -364,6 +364,19 @@ static void answers_in_order_land_in_their_slots_without_a_copy(void **state)
     assert_int_equal(peer_outstanding(&f->peer), 0);
 }
 
+static void a_new_peers_first_answers_have_as_much_room_as_the_landing(void **state)
+{
+    struct fixture *f = *state;
+    struct iovec v[PEER_SPACE_MAX];
+    for (uint32_t i = 0; i < 16; i++) {
+        ask(f, i, block_number(i));
+    }
+    assert_int_equal(peer_space(&f->peer, v), 32);
+    for (int i = 0; i < 16; i++) {
+        assert_ptr_equal(v[2 * i + 1].iov_base, f->slots[i]);
+    }
+}
+
 /* Late, reordered, unasked, redirected and rejected answers with HAVEs between them, in pieces of
  * random size: every slot holds exactly its block at the event, and nothing is written into a slot
  * that was taken back. */
@@ -784,6 +797,7 @@ int main(void)
         FAST(unknown_messages_are_skipped),
         FAST(dont_have_takes_a_piece_away),
         FAST(answers_in_order_land_in_their_slots_without_a_copy),
+        FAST(a_new_peers_first_answers_have_as_much_room_as_the_landing),
         FAST(any_order_and_any_split_gives_the_same_blocks),
         FAST(a_block_cancelled_half_way_goes_to_the_sink),
         PLAIN(a_choke_without_the_fast_extension_returns_every_slot),
