@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench: what spate costs beside floors and other clients. See docs/performance.md.
 
-    bench.py BUILD [--quick] [--rows NAME,...] [--who NAME,...] [--rounds N] [--mib N] [--json FILE] [--docs]
+    bench.py BUILD [--quick] [--rows NAME,...] [--who NAME,...] [--rounds N] [--mib N] [--json FILE] [--docs] [--syscalls]
 
 BUILD is a build directory made with -Dbench=true. Everything happens in namespaces of its own (network, mounts,
 processes), which the kernel takes down when this program ends, whatever ends it. Ends with 0 when everything was
@@ -36,6 +36,8 @@ def arguments():
     parser.add_argument("--mib", type=int, help="size of the payload")
     parser.add_argument("--json", help="where the figures go (default: in BUILD)")
     parser.add_argument("--verbose", action="store_true", help="show the logs of what failed")
+    parser.add_argument("--syscalls", action="store_true", help="count system calls (perf) and print them per block of "
+                        "16 KiB; other figures are then not to be relied on")
     parser.add_argument("--docs", action="store_true", help="bring docs/performance.md and its chart up to date")
     return parser.parse_args()
 
@@ -78,7 +80,7 @@ import lab  # noqa: E402 (it enters the namespaces when it is imported)
 import nets  # noqa: E402
 import report  # noqa: E402
 import rows  # noqa: E402
-from contestants import CONTESTANTS, installed  # noqa: E402
+from contestants import CONTESTANTS, Contestant, installed  # noqa: E402
 from work import IdleWork, Work, make_payload  # noqa: E402
 
 
@@ -91,7 +93,7 @@ def warm(payload):
 
 def command():
     """What repeats this run."""
-    if options.rows or options.who or options.rounds or options.mib:
+    if options.rows or options.who or options.rounds or options.mib or options.syscalls:
         return "python3 bench/bench.py build-bench " + shlex.join(sys.argv[2:])
     return "make bench QUICK=1" if options.quick else "make bench"
 
@@ -170,6 +172,7 @@ def prepare():
 
 def main():
     began = time.monotonic()
+    Contestant.counts_calls = options.syscalls
     prepare()
     bench = Bench()
     for name, why in bench.absent.items():

@@ -9,6 +9,7 @@ import subprocess
 
 from clients import Aria2, Libtorrent, RTorrent, Transmission, info_hash
 from lab import HOME, SPATE, check, end, fresh, missing, spawn, wait_until
+from meter import CallCounter
 
 BENCH = os.environ["SPATE_BENCH_BUILD"]  # where the bench's own programs are
 
@@ -43,10 +44,18 @@ class Contestant:
     part = 1  # it seeds only so much of the payload: 1 / part
     version = None  # the command that makes the program say it
     passed = ()  # every setting it was given for the measurement
+    counts_calls = False  # --syscalls: of everybody
+    counter = None
 
     def spawn(self, name, command, *more, **how):
         self.passed = grouped(more)
-        return spawn(name, command, *more, **how)
+        if not self.counts_calls:
+            return spawn(name, command, *more, **how)
+        process = spawn(name, "sh", "-c", 'kill -STOP $$; exec "$@"', "sh", command, *more, **how)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        self.counter = CallCounter(process.pid)
+        process.send_signal(signal.SIGCONT)
+        return process
 
     def has_piece(self):
         """Whether it says that it has verified a piece; False for those that tell their peers at once."""
@@ -148,6 +157,8 @@ class Client(Contestant):
     def open(self, net, row, port):
         self.client = self.make(net.client, port, row.connections * row.torrents)
         self.process = self.client.process
+        if self.counts_calls:
+            self.counter = CallCounter(self.process.pid)
 
     def get(self, work, out, _):
         self.work = work

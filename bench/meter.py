@@ -1,8 +1,11 @@
 """What a client costs: CPU time of its process tree, of the machine, and its memory at its highest."""
 
 import os
+import signal
 import threading
 import time
+
+from lab import check, fresh, spawn
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE_S = 0.05
@@ -80,6 +83,43 @@ def switches_of(pid):
         with open("/proc/%d/task/%s/status" % (pid, task), encoding="ascii", errors="replace") as file:
             count += sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt_switches"))
     return count
+
+
+# Those of the data path; what else there is stands in the sum.
+CALLS = ("recvmsg", "recvfrom", "sendmsg", "sendto", "sendfile64", "writev", "pwritev", "pwritev2", "pwrite64", "preadv",
+         "pread64", "read", "write", "epoll_wait", "epoll_pwait", "epoll_ctl", "poll", "futex", "setsockopt", "ioctl")
+
+
+class CallCounter:
+    """Counts the system calls of a process and its threads where they enter the kernel, which delays nothing (strace
+    would: what takes longer finds more each time). Needs perf, and the right to look at tracepoints."""
+
+    def __init__(self, pid):
+        where = fresh("calls")
+        self.out = os.path.join(where, "counts")
+        control, said = (os.path.join(where, name) for name in ("control", "said"))
+        os.mkfifo(control)
+        os.mkfifo(said)
+        events = ",".join(["raw_syscalls:sys_enter", *("syscalls:sys_enter_" + name for name in CALLS)])
+        self.process = spawn("perf", "perf", "stat", "-x", ",", "-o", self.out, "-e", events, "-p", pid, "--delay", -1,
+                             "--control", "fifo:%s,%s" % (control, said))
+        hold = os.open(said, os.O_RDWR)  # so that nobody waits for the other to open it
+        with open(control, "w", encoding="ascii") as file:
+            file.write("enable\n")
+        os.read(hold, 16)
+        os.close(hold)
+
+    def per_block(self, blocks):
+        """Calls per block: all of them, and those of each kind that there were."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(20)
+        with open(self.out, encoding="ascii", errors="replace") as file:
+            lines = [line.split(",") for line in file if ",sys" in line or ",raw_sys" in line]
+        counts = {line[2].rpartition("sys_enter")[2].lstrip("_") or "all": int(line[0]) for line in lines}
+        check(counts.get("all"), "perf counted nothing; see perf stat -e raw_syscalls:sys_enter")
+        counts["other"] = 2 * counts["all"] - sum(counts.values())
+        return {"calls_" + name: count / blocks for name, count in counts.items() if count}
 
 
 class Meter:

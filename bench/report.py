@@ -153,6 +153,14 @@ def idle_lines(row):
                        ("seconds until all seed", "ready_s", "%.1f"), ("RssAnon MiB", "anon_bytes", "%.1f", MIB))
 
 
+def calls_lines(row):
+    """System calls per block, of the kinds that somebody makes more often than once in two hundred blocks."""
+    entries = row["entries"].values()
+    kinds = {key for entry in entries for key, value in entry.items() if key.startswith("calls_") and value >= 0.005}
+    kinds = sorted(kinds, key=lambda kind: -max(entry.get(kind, 0) for entry in entries))
+    return plain_lines(row, *((kind.removeprefix("calls_"), kind, "%.3f") for kind in kinds))
+
+
 LINES = {"download": cpu_lines, "seed": cpu_lines, "first": first_lines, "cold": cold_lines, "idle": idle_lines}
 
 
@@ -188,6 +196,10 @@ def show(record):
         print("%s (%s)" % (row["title"], row["name"]))
         for line in columns(filled(LINES[row["kind"]](row))):
             print("    " + line)
+        if any("calls_all" in entry for entry in row["entries"].values()):
+            print("  System calls per block of 16 KiB")
+            for line in columns(filled(calls_lines(row))):
+                print("    " + line)
         print()
     print("Aims")
     for line in columns([["", "measured", "aim", ""], *aims(record)]):

@@ -101,6 +101,7 @@ def libtorrent_at(net, port):
 
 def per_gib(figures, payload_bytes):
     gib = payload_bytes / (1 << 30)
+    figures["blocks"] = payload_bytes / 16384
     for name in ("cpu", "user", "system", "machine"):
         figures[name] = figures.pop(name + "_s") / gib
     return figures
@@ -277,6 +278,8 @@ def measure(bench, row, name):
     contestant, port = CONTESTANTS[name](), next(ports)
     try:
         figures = KINDS[row.kind](bench, row, contestant, port)
+        if contestant.counter and "blocks" in figures:
+            figures.update(contestant.counter.per_block(figures["blocks"]))
         bench.versions[name] = bench.versions.get(name) or version_of(contestant)
         bench.settings.setdefault(name, {})[row.name] = general(contestant.passed, bench.nets[row.net].client, port)
         return figures
