@@ -446,6 +446,12 @@ bool peerbook_is_banned(const struct peerbook *b, const struct addr *address, in
     return ban_end_ns(b, address) > now_ns;
 }
 
+const struct addr *peerbook_each_ban(const struct peerbook *b, size_t *cursor)
+{
+    const struct peerbook_ban *ban = map_each(&b->bans, cursor);
+    return ban ? &ban->ip : NULL;
+}
+
 /* ---- questions ------------------------------------------------------------------------------- */
 
 int64_t peerbook_deadline(const struct peerbook *b, int64_t now_ns)

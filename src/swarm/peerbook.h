@@ -59,6 +59,8 @@ void peerbook_set_seeding(struct peerbook *, bool seeding, int64_t now_ns);
 /* Bans the IP address, for this torrent. SPATE_ENOMEM. */
 int peerbook_ban(struct peerbook *, const struct addr *, int64_t until_ns);
 bool peerbook_is_banned(const struct peerbook *, const struct addr *, int64_t now_ns);
+/* Goes through those that were banned, without ports; *cursor begins with 0. NULL after the last. */
+const struct addr *peerbook_each_ban(const struct peerbook *, size_t *cursor);
 
 /* When peerbook_next() may say something: not after now_ns when it would now; INT64_MAX: not by
  * itself. */

@@ -259,6 +259,9 @@ struct actor *actor_create(struct world *w, uint8_t number, uint64_t seed,
     a->world = w;
     a->habits = *habits;
     a->address = addr_v4(ip, ACTOR_PORT);
+    if (habits->corrupt_percent > 0) {
+        world_add_liar(w, &a->address);
+    }
     a->hold_at = SIZE_MAX;
     dice_init(&a->dice, seed);
     a->accept_op.done = on_acceptable;

@@ -218,7 +218,8 @@ static struct swarm_peer *who_should_know(struct world_peer *p, const struct swa
 {
     int64_t now_ns = io_sim_now(p->world->sim), wait_ns = news_ns(p);
     struct world_peer *other = world_find(p->world, &ours->conn->address);
-    *theirs = other ? world_torrent(other) : NULL;
+    /* A box may have forgotten the connection, and then only one end of it knows. */
+    *theirs = other && other->outside_count == 0 ? world_torrent(other) : NULL;
     struct swarm_peer *sp = *theirs && (*theirs)->swarm ? connection_to((*theirs)->swarm, p) : NULL;
     bool lasted = sp && ours->identified && ours->conn->state == CONN_OPEN &&
                   now_ns - ours->connected_ns > wait_ns && now_ns - sp->connected_ns > wait_ns &&
@@ -377,12 +378,17 @@ static void check_requests(struct world_peer *p, const struct swarm *s)
 
 /* ---- bans ------------------------------------------------------------------------------------- */
 
+/* Whoever is not known to lie is honest, whatever address he is seen from. */
 static void check_bans(struct world_peer *p, const struct swarm *s)
 {
-    for (int i = 0; s->banned > 0 && i < p->world->peer_count; i++) {
-        if (peerbook_is_banned(&s->peerbook, &p->world->peers[i].address,
-                               io_sim_now(p->world->sim))) {
-            COMPLAIN(p->world, CHECKER_BANS, "peer %d banned peer %d", number_of(p), i);
+    const struct addr *banned;
+    size_t cursor = 0;
+    while ((banned = peerbook_each_ban(&s->peerbook, &cursor))) {
+        if (!world_has_liar(p->world, banned)) {
+            char text[ADDR_TEXT_MAX];
+            COMPLAIN(p->world, CHECKER_BANS, "peer %d banned %s", number_of(p),
+                     addr_format(banned, text));
+            return;
         }
     }
 }

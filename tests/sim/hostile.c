@@ -306,6 +306,9 @@ struct hostile *hostile_create(struct world *w, uint8_t number, uint64_t seed,
     h->world = w;
     h->b = b;
     h->address = addr_v4(ip, HOSTILE_PORT);
+    if (b->end == HOSTILE_BANNED) {
+        world_add_liar(w, &h->address);
+    }
     dice_init(&h->dice, seed);
     h->accept_op.done = on_acceptable;
     h->timer_op.done = on_tick;

@@ -70,16 +70,20 @@ static void play_nat(struct run *r)
     enum { BOXES_MAX = 256 };
     struct world *w = run_begin(r);
     struct io_sim_nat *boxes[BOXES_MAX];
+    struct world_peer *owners[BOXES_MAX];
     struct io_sim_link link = run_link(r, r->set.up, r->set.down);
     int count = 0;
     run_add_seed(r);
     for (int64_t i = 0; i < r->set.peers; i++) {
         struct world_peer *p = world_add_host(w, &link, "leech");
         const uint8_t ip[4] = {10, 7, 0, (uint8_t)i};
+        const struct addr outside = addr_v4(ip, 0);
         enum io_sim_nat_kind kind = (enum io_sim_nat_kind)dice_below(&r->dice, 4);
         if (i % 2 == 0 && count < BOXES_MAX &&
-            io_sim_nat_create(w->sim, kind, addr_v4(ip, 0), &boxes[count]) == 0) {
+            io_sim_nat_create(w->sim, kind, outside, &boxes[count]) == 0) {
+            owners[count] = p;
             io_sim_set_nat(p->io, boxes[count++]);
+            world_set_outside(p, &outside);
         }
         world_start(p);
     }
@@ -87,7 +91,11 @@ static void play_nat(struct run *r)
     for (int i = 0; i < count; i++) {
         const uint8_t ip[4] = {10, 8, 0, (uint8_t)i};
         struct addr other = addr_v4(ip, 0);
-        io_sim_nat_rebind(boxes[i], chance(r, 50) ? &other : NULL);
+        bool moves = chance(r, 50);
+        io_sim_nat_rebind(boxes[i], moves ? &other : NULL);
+        if (moves) {
+            world_set_outside(owners[i], &other);
+        }
     }
     for (int i = 0; i < w->peer_count; i++) {
         w->peers[i].dark_ns = io_sim_now(w->sim);

@@ -384,12 +384,50 @@ void world_want(struct world_peer *p, uint32_t files)
     MUST(session_post(p->session, command) == 0);
 }
 
+void world_set_outside(struct world_peer *p, const struct addr *address)
+{
+    MUST(p->outside_count < WORLD_OUTSIDES);
+    p->world->boxed_count += p->outside_count == 0;
+    p->outside[p->outside_count++] = *address;
+}
+
+void world_add_liar(struct world *w, const struct addr *address)
+{
+    struct addr *liars = realloc(w->liars, ((size_t)w->liar_count + 1) * sizeof *liars);
+    MUST(liars);
+    w->liars = liars;
+    w->liars[w->liar_count++] = *address;
+}
+
+bool world_has_liar(const struct world *w, const struct addr *address)
+{
+    for (int i = 0; i < w->liar_count; i++) {
+        if (addr_same_ip(&w->liars[i], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct world_peer *find_outside(struct world *w, const struct addr *address)
+{
+    for (int i = 0; w->boxed_count > 0 && i < w->peer_count; i++) {
+        struct world_peer *p = &w->peers[i];
+        for (int j = 0; j < p->outside_count; j++) {
+            if (addr_same_ip(&p->outside[j], address)) {
+                return p;
+            }
+        }
+    }
+    return NULL;
+}
+
 struct world_peer *world_find(struct world *w, const struct addr *address)
 {
     int index = address->ip[2] << 8 | address->ip[3];
     if (address->family != ADDR_V4 || address->ip[0] != 10 || address->ip[1] != 0 || index < 1 ||
         index > w->peer_count) {
-        return NULL;
+        return find_outside(w, address);
     }
     return &w->peers[index - 1];
 }
@@ -659,6 +697,7 @@ void world_free(struct world *w)
         bitset_deinit(&w->peers[i].durable);
     }
     free(w->peers);
+    free(w->liars);
     free(w->tracker);
     free(w->metainfo);
     free(w);

@@ -9,7 +9,7 @@
 
 #define WORLD_SECOND_NS INT64_C(1000000000)
 
-enum { WORLD_PEERS_MAX = 16384, WORLD_FILES_MAX = 16 };
+enum { WORLD_PEERS_MAX = 16384, WORLD_FILES_MAX = 16, WORLD_OUTSIDES = 2 };
 
 enum world_tracker_kind {
     WORLD_TRACKER_NONE, /* peers are added by address */
@@ -40,7 +40,10 @@ struct world_peer {
     struct world *world;
     struct io *io;
     struct io_sim_link link;
-    struct addr address;     /* with the port it listens on */
+    struct addr address; /* with the port it listens on */
+    struct addr outside
+        [WORLD_OUTSIDES]; /* what others see instead: of the box it is behind, now or earlier */
+    int outside_count;
     struct session *session; /* NULL: it does not run */
     spate_torrent torrent;
     uint32_t wanted;            /* files, a bit each */
@@ -82,6 +85,9 @@ struct world {
     size_t metainfo_bytes;
     struct world_peer *peers; /* WORLD_PEERS_MAX of them */
     int peer_count;
+    int boxed_count;    /* of them, those behind boxes */
+    struct addr *liars; /* owned: who may be banned */
+    int liar_count;
     struct world_verdict verdict;
 
     /* For hosts that are added or started later. */
@@ -140,7 +146,12 @@ void world_restart(struct world_peer *);
 void world_introduce(struct world_peer *, const struct world_peer *other);
 /* Posts a command without arguments about its torrent. */
 void world_command(struct world_peer *, enum command_type);
-/* The peer with this IP address, NULL: nobody's. */
+/* From now on others see it at this address, since it is behind a box. */
+void world_set_outside(struct world_peer *, const struct addr *);
+/* Whoever has this IP address sends wrong bytes, and may be banned for it. */
+void world_add_liar(struct world *, const struct addr *);
+bool world_has_liar(const struct world *, const struct addr *);
+/* The peer with this IP address, its own or outside; NULL: nobody's. */
 struct world_peer *world_find(struct world *, const struct addr *);
 
 /* Goes on for so long. False: something was complained of. */
