@@ -78,6 +78,8 @@
 #define LIMIT_CHECKS                  2u           /* torrents whose files are hashed at a time; more wait */
 #define LIMIT_OPEN_FILES              128u         /* of payload, session-wide */
 #define LIMIT_WINDOWS                 4096u        /* of 1 MiB on files that are served, session-wide */
+#define LIMIT_UPLOAD_RUN_BYTES        (256u << 10) /* of one piece, brought into memory for a peer at once */
+#define LIMIT_UPLOAD_BYTES            (64u << 20)  /* read for peers, session-wide; beyond it one run for each */
 #define LIMIT_NAME_BYTES              255u         /* of one path element, when the file system does not say */
 
 /* ---- session --------------------------------------------------------------------------------- */

@@ -35,6 +35,14 @@ void open_files_destroy(struct open_files *files)
     free(files);
 }
 
+uint32_t open_files_count(struct open_files *files)
+{
+    pthread_mutex_lock(&files->lock);
+    uint32_t count = files->count;
+    pthread_mutex_unlock(&files->lock);
+    return count;
+}
+
 /* Out of the table; nobody finds it any more. */
 static void forget(struct open_files *files, struct open_file *f)
 {

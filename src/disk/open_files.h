@@ -26,6 +26,8 @@ void open_files_destroy(struct open_files *);
 /* The open file of (owner, index), now referenced; NULL when there is none, or none for writing. */
 struct open_file *open_files_get(struct open_files *, const void *owner, uint32_t index,
                                  bool write);
+/* Those that are open, but for replaced ones that are still in use. */
+uint32_t open_files_count(struct open_files *);
 /* Takes file over and returns it referenced; closes others to stay within the limit. NULL when out of
  * memory: then file is closed. */
 struct open_file *open_files_add(struct open_files *, struct io_fs *, const void *owner,

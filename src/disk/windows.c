@@ -64,6 +64,11 @@ void windows_destroy(struct windows *t)
     }
 }
 
+uint32_t windows_count(const struct windows *t)
+{
+    return t->count;
+}
+
 /* ---- where they are -------------------------------------------------------------------------- */
 
 static uint64_t lesser(uint64_t a, uint64_t b)

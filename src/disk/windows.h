@@ -19,6 +19,8 @@ struct window;
 int windows_create(uint32_t limit, struct windows **out);
 /* NULL is allowed. Its stores are gone. */
 void windows_destroy(struct windows *);
+/* Those that are kept or in use. */
+uint32_t windows_count(const struct windows *);
 
 /* Where the window around the byte at offset of the torrent ends: a range is cut there. */
 uint64_t window_end(const struct store *, uint64_t offset);

@@ -1,18 +1,17 @@
 /* Serving blocks to one peer in runs. A run is a stretch of one piece that consecutive requests ask
- * for, at most UPLOAD_RUN_BYTES long; some are under way or ready ahead of the socket, so that one is
+ * for, at most LIMIT_UPLOAD_RUN_BYTES long; some are under way or ready ahead of the socket, so that one is
  * brought into memory while another leaves. Runs that had to be read take memory of ours: less of it is
  * used ahead, and when the session as a whole holds much, a peer gets one such run at a time. */
 #include "engine/upload.h"
 
+#include "base/limits.h"
 #include "disk/windows.h"
 
 #include <stdlib.h>
 
 enum {
-    UPLOAD_RUN_BYTES = 256 << 10,
     UPLOAD_AHEAD_BYTES = 2 << 20,
     UPLOAD_PEER_BYTES = 768 << 10, /* of memory of ours */
-    UPLOAD_SESSION_BYTES = 64 << 20,
 };
 
 struct upload_run {
@@ -214,7 +213,7 @@ static struct block next_range(const struct upload *u, uint32_t i)
     struct block range = peer_want_at(u->peer, i);
     uint64_t offset = layout_piece_offset(u->layout, range.piece) + range.offset;
     uint64_t most = window_end(u->store, offset) - offset;
-    most = most < UPLOAD_RUN_BYTES ? most : UPLOAD_RUN_BYTES;
+    most = most < LIMIT_UPLOAD_RUN_BYTES ? most : LIMIT_UPLOAD_RUN_BYTES;
     while (++i < peer_wants(u->peer)) {
         struct block next = peer_want_at(u->peer, i);
         if (next.piece != range.piece || next.offset != range.offset + range.length ||
@@ -249,12 +248,12 @@ static bool start_run(struct upload *u, struct block range)
 /* May another run begin? The first one always may. */
 static bool has_room(const struct upload *u)
 {
-    if (u->ahead_bytes + UPLOAD_RUN_BYTES > UPLOAD_AHEAD_BYTES) {
+    if (u->ahead_bytes + LIMIT_UPLOAD_RUN_BYTES > UPLOAD_AHEAD_BYTES) {
         return false;
     }
-    bool crowded = u->env->upload_bytes >= UPLOAD_SESSION_BYTES;
+    bool crowded = u->env->upload_bytes >= LIMIT_UPLOAD_BYTES;
     return u->memory_bytes == 0 ||
-           (!crowded && u->memory_bytes + UPLOAD_RUN_BYTES <= UPLOAD_PEER_BYTES);
+           (!crowded && u->memory_bytes + LIMIT_UPLOAD_RUN_BYTES <= UPLOAD_PEER_BYTES);
 }
 
 void upload_pump(struct upload *u)

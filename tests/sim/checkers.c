@@ -323,6 +323,15 @@ static void check_bounds(struct world_peer *p)
     check_bound(p, "sockets", io_sim_sockets(p->io), (uint64_t)s->env.connections + OTHER_SOCKETS);
     check_bound(p, "unnamed connections", s->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
     check_bound(p, "messages", s->hub.command_count, LIMIT_COMMANDS);
+    check_bound(p, "checks under way", s->env.checks, LIMIT_CHECKS);
+    check_bound(p, "windows on files", windows_count(s->env.windows), LIMIT_WINDOWS);
+    /* Files in use are never closed: those of workers, and of windows. */
+    check_bound(p, "open files", open_files_count(s->env.open_files),
+                (uint64_t)LIMIT_OPEN_FILES + LIMIT_WORKERS + windows_count(s->env.windows));
+    /* At the maximum everybody may still have one run, and the last one may go beyond it. */
+    check_bound(p, "bytes read for others", s->env.upload_bytes,
+                LIMIT_UPLOAD_BYTES +
+                    (s->env.settings.value.max_connections + UINT64_C(1)) * LIMIT_UPLOAD_RUN_BYTES);
     if (s->env.frames->used_bytes > s->env.frames->cap_bytes) {
         COMPLAIN(p->world, CHECKER_MEMORY, "peer %d: %llu bytes of pieces in flight, at most %llu",
                  number_of(p), (unsigned long long)s->env.frames->used_bytes,
