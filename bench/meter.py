@@ -91,8 +91,8 @@ CALLS = ("recvmsg", "recvfrom", "sendmsg", "sendto", "sendfile64", "writev", "pw
 
 
 class CallCounter:
-    """Counts the system calls of a process and its threads where they enter the kernel, which delays nothing (strace
-    would: what takes longer finds more each time). Needs perf, and the right to look at tracepoints."""
+    """Counts the system calls of a process and its threads where they enter the kernel, without stopping the process.
+    Needs perf, and the right to look at tracepoints."""
 
     def __init__(self, pid):
         where = fresh("calls")
