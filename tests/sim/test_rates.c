@@ -110,7 +110,7 @@ static void an_upload_limit_is_kept_and_shared_by_the_leechers(void **state)
      * knows of many pieces that nobody else has, it shows each peer but a few. */
     uint32_t ninth = w->piece_count / 9;
     for (int i = 0; i < PEERS; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "leech%d", i);
         struct world_peer *leecher = world_add_host(w, &link, name);
         world_place(leecher, i % 2 ? ninth : 0, w->piece_count - (i % 2 ? 0 : ninth));
