@@ -100,7 +100,7 @@ static void a_timer_that_runs_is_moved_and_completes_once(void **state)
     int64_t begin_ns = io_now(t->io[0]);
     for (int i = 0; i < 4; i++) {
         port_noted_init(&timers[i], &counter);
-        io_timer(t->io[0], &timers[i].op, begin_ns + first_ms[i] * 1000000);
+        io_timer(t->io[0], &timers[i].op, begin_ns + first_ms[i] * INT64_C(1000000));
     }
     for (int i = 0; i < 4; i++) {
         io_timer(t->io[0], &timers[i].op, begin_ns + then_ms[i] * 1000000);

@@ -359,6 +359,7 @@ static void sum_bytes(struct outcome *o, struct world *w)
     }
     o->fairness_ppm = squares > 0 ? (uint32_t)(1000000 * sum * sum / (count * squares)) : 0;
     o->payload_bytes = w->payload_bytes;
+    o->pieces = w->piece_count;
 }
 
 void run_end(struct run *r)
@@ -398,9 +399,12 @@ uint64_t run_cpu_ns(void)
 void scenario_run(struct run *r)
 {
     uint64_t begin_ns = run_cpu_ns();
+    const struct settings_of_run set = r->set;
     *r->outcome = (struct outcome){.end_ns = 0};
     /* The seed of a scenario is not the seed of the next: a bug met in one is not met in all. */
     dice_init(&r->dice, r->seed ^ UINT64_C(0x5ca1ab1e));
     r->scenario->play(r);
+    r->set =
+        set; /* some choose for themselves; who plays it again begins with what was asked for */
     r->outcome->cpu_ns = run_cpu_ns() - begin_ns;
 }

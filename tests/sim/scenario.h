@@ -71,6 +71,7 @@ struct outcome {
     int64_t finished_ns[OUTCOME_PERCENTILES]; /* of those who had to finish */
     int64_t bound_ns;           /* nobody could have been the last any earlier; 0: not known */
     uint64_t payload_bytes;     /* of the torrent */
+    uint32_t pieces;            /* of it */
     struct world_totals totals; /* of all peers */
     uint64_t wire_bytes;        /* sent by all hosts */
     uint64_t memory_bytes;      /* most that the sessions had at once */

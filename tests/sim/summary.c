@@ -36,8 +36,7 @@ void summary_print(const struct run *r, FILE *out)
     const struct outcome *o = r->outcome;
     const struct world_totals *t = &o->totals;
     fprintf(out, "%s, seed %" PRIu64 "\n", r->scenario->name, r->seed);
-    fprintf(out, "  torrent      %.2f MiB in %" PRId64 " pieces\n", mib(o->payload_bytes),
-            r->set.pieces);
+    fprintf(out, "  torrent      %.2f MiB in %u pieces\n", mib(o->payload_bytes), o->pieces);
     fprintf(out, "  finished     %d of %d", o->finished, o->peers);
     if (o->finished > 0) {
         fprintf(out, ": first %.2f s, 25 %% %.2f, half %.2f, 75 %% %.2f, last %.2f s",
