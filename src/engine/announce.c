@@ -296,6 +296,11 @@ void announce_now(struct announce *a)
     tell(a, announcer_now);
 }
 
+void announce_need(struct announce *a)
+{
+    tell(a, announcer_need);
+}
+
 bool announce_stopping(const struct announce *a)
 {
     return announcer_stopping(&a->lanes[0]) || announcer_stopping(&a->lanes[1]);

@@ -57,6 +57,8 @@ void announce_stop(struct announce *);
 bool announce_stopping(const struct announce *);
 /* As soon as the minimum interval allows. */
 void announce_now(struct announce *);
+/* The same for want of peers: only where trackers named a minimum interval. */
+void announce_need(struct announce *);
 /* A tracker of the user's, in a tier of its own. SPATE_EURL, SPATE_EEXIST, SPATE_ELIMIT. */
 int announce_add(struct announce *, const char *url);
 /* Fills up to max rows (each with its size set by the caller); returns the number of trackers. */

@@ -294,14 +294,17 @@ int spate_session_wait(spate_session *s, int timeout_ms)
     }
     int64_t until_ns = io_now(s->io) + (int64_t)timeout_ms * 1000000;
     s->watched_is_readable = false;
-    while (!look_at_watched(s) && !hub_has_news(&s->session->hub)) {
+    for (bool has_run = false;;
+         has_run = true) { /* at least once, or who never waits would see nothing done */
         int64_t left_ns = until_ns - io_now(s->io);
-        if (timeout_ms >= 0 && left_ns <= 0) {
-            return 0;
+        bool is_late = timeout_ms >= 0 && left_ns <= 0;
+        bool any = look_at_watched(s) || hub_has_news(&s->session->hub);
+        if (has_run && (any || is_late)) {
+            return s->watched_is_readable ? 2 : any;
         }
-        io_uv_run_once(s->io, timeout_ms < 0 ? -1 : (int)(left_ns / 1000000) + 1);
+        int wait_ms = timeout_ms < 0 ? -1 : (int)(left_ns / 1000000) + 1;
+        io_uv_run_once(s->io, any || is_late ? 0 : wait_ms);
     }
-    return s->watched_is_readable ? 2 : 1;
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */

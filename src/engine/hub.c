@@ -130,6 +130,9 @@ int hub_wait(struct hub *hub, int fd, int timeout_ms)
     if (poll(fds, sizeof fds / sizeof *fds, timeout_ms) < 0 && errno != EINTR) {
         return error_from_errno(errno);
     }
+    if (fds[1].revents & POLLNVAL) {
+        return SPATE_EINVAL;
+    }
     return fds[1].revents ? 2 : hub_has_news(hub);
 }
 

@@ -131,13 +131,12 @@ static void on_rechoke(struct turn_work *work)
 static void on_choke_timer(struct timer *timer, int64_t now_ns)
 {
     struct swarm *s = list_entry(timer, struct swarm, choke_timer);
-    uint64_t limit = s->settings.up->rate;
-    uint64_t session = s->settings.env->up.rate;
-    if (limit == 0 || (session > 0 && session < limit)) {
-        limit = session;
-    }
-    struct slots_view view = {.up_limit = limit,
-                              .up_rate = rate_per_second(&s->up_rate, now_ns),
+    const struct env *env = s->settings.env;
+    uint64_t own = s->settings.up->rate, all = env->up.rate;
+    bool of_session = own == 0 || (all > 0 && all < own); /* then others use it up as well */
+    const struct rate *rate = of_session && all > 0 ? &env->up_rate : &s->up_rate;
+    struct slots_view view = {.up_limit = of_session ? all : own,
+                              .up_rate = rate_per_second(rate, now_ns),
                               .up_bytes = s->totals.uploaded_bytes,
                               .all_taken = s->slots_free == 0};
     slots_look(&s->slots, &view, now_ns);

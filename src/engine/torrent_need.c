@@ -1,6 +1,6 @@
 /* Asking again for peers. The first answer of a tracker may name nobody, or only hosts that do not answer, and its
  * interval is half an hour. A torrent that nobody has anything for asks again after a minute of that, then after two,
- * four and so on; never before the minimum interval that the tracker named. */
+ * four and so on, where the tracker named a minimum interval, and not before that. */
 #include "engine/announce.h"
 #include "engine/swarm.h"
 #include "engine/torrent.h"
@@ -16,7 +16,7 @@ static void on_need_timer(struct timer *timer, int64_t now_ns)
         return;
     }
     if (swarm_is_starved(t->swarm)) {
-        announce_now(t->announce);
+        announce_need(t->announce);
         t->needs += t->needs < NEED_DOUBLINGS_MAX;
     } else {
         t->needs = 0;

@@ -254,6 +254,19 @@ void announcer_now(struct announcer *a, int64_t now_ns)
     }
 }
 
+void announcer_need(struct announcer *a, int64_t now_ns)
+{
+    if (!announcer_works(a) || a->walking) {
+        return;
+    }
+    struct announcer_tracker *t = &a->trackers[a->current];
+    if (t->min_named && !t->open) {
+        t->due_ns = earlier(t->due_ns, t->min_ns);
+        a->next_ns = earlier(a->next_ns, later(t->due_ns, now_ns));
+        announcer_wake(a, now_ns);
+    }
+}
+
 static uint32_t place_of(const struct announcer *a, uint32_t tracker)
 {
     uint32_t place = 0;
@@ -298,6 +311,7 @@ void announcer_on_answer(struct announcer *a, uint32_t tracker, int64_t interval
     }
     interval_s = clamp(interval_s > 0 ? interval_s : INTERVAL_DEFAULT_S,
                        LIMIT_TRACKER_INTERVAL_MIN_S, LIMIT_TRACKER_INTERVAL_MAX_S);
+    t->min_named = min_interval_s > 0;
     min_interval_s = clamp(min_interval_s, LIMIT_TRACKER_INTERVAL_MIN_S, interval_s);
     t->due_ns = now_ns + interval_s * SECOND_NS;
     t->min_ns = now_ns + min_interval_s * SECOND_NS;

@@ -33,6 +33,7 @@ struct announcer_tracker {
     bool known;         /* has answered since the start: it counts us in */
     bool never;         /* told us never to come again (BEP 31, HTTP 410) */
     bool completed_due; /* is still to hear that we completed */
+    bool min_named;     /* its last answer said how soon it may be asked again */
 };
 
 struct announcer {
@@ -78,6 +79,9 @@ void announcer_on_reached(struct announcer *, uint32_t tracker);
 void announcer_completed(struct announcer *, int64_t now_ns);
 /* Announce as soon as the minimum interval allows. */
 void announcer_now(struct announcer *, int64_t now_ns);
+/* The same for want of peers, which nobody need know of: only where the tracker that works named a minimum interval.
+ * Otherwise it is not to be asked before its interval is over (BEP 15). */
+void announcer_need(struct announcer *, int64_t now_ns);
 
 /* The open question of a tracker was answered; seconds as the tracker said them, 0: not said. */
 void announcer_on_answer(struct announcer *, uint32_t tracker, int64_t interval_s,

@@ -30,8 +30,9 @@ enum {
 #define FILL_NS  (10 * NS_PER_S) /* until the sockets of those that were unchoked are full */
 #define DRAIN_NS                                                                                   \
     (25 * NS_PER_S) /* until those of the others are empty, which hold as much as ever */
-#define MEASURE_NS (10 * NS_PER_S)
-#define FINDING_NS (300 * NS_PER_S)
+#define MEASURE_NS  (10 * NS_PER_S)
+#define LOOK_MAX_NS (10 * NS_PER_S)
+#define FINDING_NS  (300 * NS_PER_S)
 
 static void begin_measuring(struct slots *s, int64_t at_ns)
 {
@@ -63,7 +64,9 @@ void slots_init(struct slots *s, uint64_t up_limit, int64_t now_ns)
 /* False: the measurement is not over. */
 static bool measure(struct slots *s, const struct slots_view *v, int64_t now_ns, uint64_t *rate)
 {
-    if (!v->all_taken) {
+    bool missed = now_ns - s->looked_ns > LOOK_MAX_NS; /* nobody was there */
+    s->looked_ns = now_ns;
+    if (!v->all_taken || missed) {
         begin_measuring(s, now_ns > s->from_ns ? now_ns : s->from_ns);
     }
     if (!s->measuring && now_ns >= s->from_ns) {
@@ -100,16 +103,16 @@ static void adjust(struct slots *s, uint32_t least, bool has_room, bool too_many
 static void look_limited(struct slots *s, const struct slots_view *v, int64_t now_ns)
 {
     bool used_up = v->up_rate >= v->up_limit / 10 * 9;
+    bool has_room = !used_up && v->all_taken && v->up_limit / SLOT_BYTES_LIMITED > s->count;
     become(s, false, s->count, now_ns, now_ns);
-    adjust(s, least_limited(v->up_limit), !used_up && v->up_limit / SLOT_BYTES_LIMITED > s->count,
-           used_up);
+    adjust(s, least_limited(v->up_limit), has_room, used_up || !v->all_taken);
 }
 
 static void look_wide(struct slots *s, const struct slots_view *v, int64_t now_ns)
 {
     uint64_t full = v->up_rate / SLOT_BYTES_FREE, rate;
     adjust(s, SLOTS_DEFAULT, full >= s->count, full < s->count / 2);
-    if (measure(s, v, now_ns, &rate) && s->count == SLOTS_DEFAULT &&
+    if (measure(s, v, now_ns, &rate) && rate > 0 && s->count == SLOTS_DEFAULT &&
         worth_of(rate) < SLOTS_DEFAULT && now_ns >= s->until_ns) {
         s->wide_rate = rate;
         become(s, true, worth_of(rate), now_ns + FINDING_NS, now_ns);

@@ -18,6 +18,7 @@ struct slots {
     int64_t from_ns;     /* when the present measurement begins */
     uint64_t from_bytes; /* what had left by then */
     bool measuring;      /* it has begun */
+    int64_t looked_ns;   /* when it was last looked at */
 };
 
 /* What the upload looks like. */

@@ -525,6 +525,20 @@ static void a_wait_ends_when_the_callers_own_descriptor_is_readable(void **state
     close(pipes[1][1]);
 }
 
+static void who_never_waits_sees_everything_done_all_the_same(void **state)
+{
+    spate_session *session = open_session(state);
+    spate_torrent torrent = add_tiny(session, 1, 0);
+    struct spate_status status = {.size = sizeof status};
+    for (int i = 0; i < WAIT_MS && status.state != SPATE_STATE_ERROR; i++) {
+        assert_in_range(spate_session_wait(session, 0), 0, 1); /* log entries are left unread */
+        assert_int_equal(spate_torrent_status(session, torrent, &status), 0);
+        usleep(1000);
+    }
+    assert_int_equal(status.state, SPATE_STATE_ERROR);
+    spate_session_close(session);
+}
+
 static void a_descriptor_that_cannot_be_waited_for_is_refused(void **state)
 {
     spate_session *session = open_session(state);
@@ -597,6 +611,7 @@ int main(void)
         BOTH(the_log_says_how_much_it_lost),
         BOTH(who_reads_no_log_may_still_sleep),
         BOTH(a_wait_ends_when_the_callers_own_descriptor_is_readable),
+        BOTH(who_never_waits_sees_everything_done_all_the_same),
         {"a_descriptor_that_cannot_be_waited_for_is_refused (driven)",
          a_descriptor_that_cannot_be_waited_for_is_refused, driven, remove_directories, NULL},
         BOTH(closing_takes_less_than_two_seconds_whatever_is_slow),

@@ -193,7 +193,7 @@ static void a_victim_that_never_answers_is_dialled_three_times_an_hour(void **st
 static void who_was_told_of_nobody_asks_again_before_the_interval_is_over(void **state)
 {
     (void)state;
-    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_UDP};
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_HTTP};
     const uint8_t ip[4] = {10, 7, 0, 1};
     struct world *w = world_create(10);
     struct io_sim_link link = home(0);
@@ -206,7 +206,8 @@ static void who_was_told_of_nobody_asks_again_before_the_interval_is_over(void *
     world_start(leecher);
     assert_true(world_run(w, 10 * WORLD_SECOND_NS));
     world_add(w, &link, true);
-    assert_true(world_finish(w, 120 * WORLD_SECOND_NS));
+    assert_true(world_finish(
+        w, 1000 * WORLD_SECOND_NS)); /* of 1,800, of which it may ask again after 900 */
     world_destroy(w);
 }
 

@@ -473,6 +473,25 @@ static void announcing_now_respects_the_minimum_interval(void **state)
     announcer_deinit(&w.a);
 }
 
+static void for_want_of_peers_only_who_named_a_minimum_is_asked_again(void **state)
+{
+    (void)state;
+    struct world w;
+    for (int named = 0; named < 2; named++) {
+        const struct behaviour answers = {
+            .delay_s = 10, .interval_s = 1800, .min_interval_s = named ? 120 : 0};
+        begin(&w, &answers, 1);
+        run_until(&w, 5);
+        announcer_need(&w.a,
+                       w.now_ns); /* a question is open: nothing is asked a second time for it */
+        run_until(&w, 300);
+        announcer_need(&w.a, w.now_ns);
+        run_until(&w, 1000);
+        assert_string_equal(w.log, named ? "0:A+started 300:A" : "0:A+started");
+        announcer_deinit(&w.a);
+    }
+}
+
 static void announcing_now_while_a_question_is_open_is_not_forgotten(void **state)
 {
     (void)state;
@@ -639,6 +658,7 @@ int main(void)
         cmocka_unit_test(a_started_that_may_have_arrived_is_followed_by_stopped),
         cmocka_unit_test(a_second_start_says_started_again),
         cmocka_unit_test(announcing_now_respects_the_minimum_interval),
+        cmocka_unit_test(for_want_of_peers_only_who_named_a_minimum_is_asked_again),
         cmocka_unit_test(announcing_now_while_a_question_is_open_is_not_forgotten),
         cmocka_unit_test(one_that_is_added_while_nobody_works_is_asked_at_once),
         cmocka_unit_test(any_order_of_calls_is_survived),

@@ -152,6 +152,32 @@ static void a_limit_decides_how_many(void **state)
     assert_int_equal(limited(1000 * KB, 1000 * KB, 9), 8);
 }
 
+static void a_limit_that_nobody_uses_gives_no_more_slots(void **state)
+{
+    (void)state;
+    struct slots s;
+    struct slots_view view = {.up_limit = 1000 * KB, .up_rate = 0, .all_taken = false};
+    slots_init(&s, view.up_limit, 0);
+    for (int64_t now_ns = 0; now_ns < 3600 * S; now_ns += LOOK_S * S) {
+        slots_look(&s, &view, now_ns);
+        assert_int_equal(s.count, SLOTS_DEFAULT);
+    }
+}
+
+static void an_outage_says_nothing_of_the_line(void **state)
+{
+    (void)state;
+    struct scene s;
+    begin(&s, 0, 1000 * KB);
+    go_on(&s, 120); /* connections hold their slots, and nothing leaves */
+    assert_int_equal(s.slots.count, SLOTS_DEFAULT);
+    begin(&s, 600 * KB, 1000 * KB);
+    go_on(&s, 15);
+    s.now_ns += 1000 * S; /* nobody was there */
+    go_on(&s, 10);
+    assert_int_equal(s.slots.count, SLOTS_DEFAULT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +188,8 @@ int main(void)
         cmocka_unit_test(who_has_a_free_slot_loses_none),
         cmocka_unit_test(a_fast_line_gets_more_slots),
         cmocka_unit_test(a_limit_decides_how_many),
+        cmocka_unit_test(a_limit_that_nobody_uses_gives_no_more_slots),
+        cmocka_unit_test(an_outage_says_nothing_of_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
