@@ -26,7 +26,7 @@ static const struct proof_row {
     {PLANT_BAN_NEIGHBOUR, CHECKER_BANS, "who_lies_is_found_out", false},
     {PLANT_KEEP_REQUESTS, CHECKER_REQUESTS, "may_go_and_come_back", false},
     {PLANT_FORGET_TO_FREE, CHECKER_LEAKS, "flash_crowd", false},
-    {PLANT_GIVE_TWICE, CHECKER_CRASH, "who_lies_is_found_out", false},
+    {PLANT_GIVE_TWICE, CHECKER_CRASH, "slow_lines_and_fast_ones", false},
     {PLANT_LOSE_HAVE, CHECKER_NEWS, "slow_lines_and_fast_ones", false},
     {PLANT_BITFIELDS_AGAIN, CHECKER_STRANGERS, "a_stranger_comes", false},
     {PLANT_MISCOUNT_SEEDS, CHECKER_CONSISTENT, "whoever_is_done", false},
