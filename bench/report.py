@@ -306,6 +306,7 @@ def aims(record):
         ("CPU of a download, to the floor", of("download", "to_floor"), "<=", 1.2),
         ("CPU of a download, to the best other", of("download", "to_best_other"), "<=", 0.8),
         ("CPU of seeding, to the floor", of("seed", "to_floor"), "<=", 1.2),
+        ("CPU of seeding to one that hashes, to the floor", of("seed-hashing", "to_floor"), "<=", 1.2),
         ("CPU of seeding, to the best other", of("seed", "to_best_other"), "<=", 0.4),
         ("rate of a download, to the floor's", over(of("download", "rate"), floor_rate), ">=", 0.8),
         ("rate of a download, to the fastest other's", over(of("download", "rate"), other_rate), ">=", 1.5),

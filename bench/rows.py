@@ -38,6 +38,7 @@ class Row:
     connections: int = 1  # a torrent
     torrents: int = 1
     have: bool = False  # the sender puts a HAVE before every block
+    hashes: bool = False  # the receiver hashes what it gets
     counterpart: str = "bench"  # or libtorrent
     base: str = ""  # the row whose figure of the same contestant this one is compared with
 
@@ -46,6 +47,7 @@ ROWS = [
     Row("download", "Download from one peer", "download", ("floor", "spate", *OTHERS, *PARTS),
         quick=("floor", "spate", *FAST, *PARTS)),
     Row("seed", "Seed to one peer", "seed", (*FLOORS, "spate", *OTHERS), quick=(*FLOORS, "spate", *FAST)),
+    Row("seed-hashing", "Seed to one peer, which hashes what it gets", "seed", (*FLOORS, "spate", *FAST), hashes=True),
     Row("first-piece", "From the start to the first verified piece", "first", ("spate", *OTHERS),
         quick=("spate", "libtorrent", "aria2", "rTorrent")),
     Row("download-veth", "Download from one peer, MTU 1500", "download", ("floor", "spate", *FAST), net="veth"),
@@ -190,7 +192,8 @@ def measure_seed(bench, row, contestant, port):
         receive_by_libtorrent(bench, row, work, port)
         figures, payload_bytes = meter.stop(), work.length
     else:
-        said = receive_all(bench, row, work, port, "--part", contestant.part)
+        said = receive_all(bench, row, work, port, "--part", contestant.part,
+                           *(["--hash"] if row.hashes else []))
         # A floor ends with its peer.
         figures = meter.wait(contestant.process, PATIENCE_S) if isinstance(contestant, Floor) else meter.stop()
         figures.update(rate_of(said))

@@ -3,15 +3,17 @@
  * away. The connections of a torrent share its blocks, piece by piece; what a choke takes back is asked for again.
  *
  *   receiver --torrents LIST --payload FILE --address A --port N [--connections N a torrent] [--from A.B.C.D]
- *            [--window BLOCKS] [--part N] [--shuffle] [--patience SECONDS]
+ *            [--window BLOCKS] [--part N] [--shuffle] [--hash] [--patience SECONDS]
  *
- * --part: only an N-th of each torrent. --from: the address of the first connection; the others follow it, so that
+ * --part: only an N-th of each torrent. --hash: what comes is hashed as well, as every client does; it is then slower
+ * than a seeder. --from: the address of the first connection; the others follow it, so that
  * each has one of its own. Ends with one line of figures in JSON: 0 when every byte was right, 3 when one was not, 4 when patience has run out. */
 #include "wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +68,7 @@ struct receiver {
     struct sockaddr_in to, from;
     bool from_set;
     uint32_t window;
+    EVP_MD_CTX *hash; /* of all that comes, in the order of its coming; NULL: none */
     struct peer *peers;
     uint32_t peer_count;
     uint64_t left_blocks, payload_bytes, twice, wrong_bytes, calls, chokes;
@@ -234,6 +237,9 @@ static size_t take_block(struct receiver *r, struct peer *p, const uint8_t *byte
     size_t step = p->block_left < size ? p->block_left : size;
     if (memcmp(bytes, r->payload.bytes + p->block_at, step) != 0) {
         r->wrong_bytes += step;
+    }
+    if (r->hash && EVP_DigestUpdate(r->hash, bytes, step) != 1) {
+        fail("receiver: hash");
     }
     p->block_at += step;
     p->block_left -= (uint32_t)step;
@@ -442,6 +448,12 @@ int main(int argc, char **argv)
     r.peer_count = connections * (uint32_t)torrents.count;
     struct share *shares = calloc(torrents.count, sizeof(*shares));
     r.peers = calloc(r.peer_count, sizeof(*r.peers));
+    if (option_set(argv, "hash")) {
+        r.hash = EVP_MD_CTX_new();
+        if (r.hash == NULL || EVP_DigestInit_ex(r.hash, EVP_sha1(), NULL) != 1) {
+            fail("receiver: hash");
+        }
+    }
     if (r.window > WINDOW_MAX || shares == NULL || r.peers == NULL) {
         errno = 0;
         fail("receiver: too much");
