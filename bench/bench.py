@@ -31,7 +31,8 @@ def arguments():
     parser.add_argument("build")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, a smaller payload, not the slow rows")
     parser.add_argument("--rows", help="only these rows, with commas between them")
-    parser.add_argument("--who", help="only these contestants")
+    parser.add_argument("--who", help="only these contestants, with commas between them; some names have a comma "
+                        "inside, and the longest name that fits is taken: --who 'floor, mapped,spate' names two")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--mib", type=int, help="size of the payload")
     parser.add_argument("--json", help="where the figures go (default: in BUILD)")
@@ -40,6 +41,21 @@ def arguments():
                         "16 KiB; other figures are then not to be relied on")
     parser.add_argument("--docs", action="store_true", help="bring docs/performance.md and its chart up to date")
     return parser.parse_args()
+
+
+def named(text, known):
+    """The known names in a text with commas between them; the longest that fits, since some have a comma inside."""
+    words, found = [word.strip() for word in text.split(",")], []
+    while words:
+        for count in range(len(words), 0, -1):
+            name = ", ".join(words[:count])
+            if name in known:
+                break
+        else:
+            sys.exit("bench: nobody is named '%s'; there are: %s" % (words[0], "; ".join(known)))
+        found.append(name)
+        del words[:count]
+    return found
 
 
 options = arguments()
@@ -85,8 +101,9 @@ from work import IdleWork, Work, make_payload  # noqa: E402
 
 
 def warm(payload):
-    """On a virtual machine, memory that was never used costs whoever touches it first: let that be nobody."""
-    copies = [shutil.copy(payload, lab.path("warm-%d" % i)) for i in range(2)]
+    """On a virtual machine, memory that was never used costs whoever touches it first: let that be nobody. The rows of
+    many torrents have the payload in parts beside it, and what is downloaded; two more are for sockets and clients."""
+    copies = [shutil.copy(payload, lab.path("warm-%d" % i)) for i in range(4)]
     for copy in copies:
         os.unlink(copy)
 
@@ -109,8 +126,8 @@ class Bench:
         self.rows = [row for row in rows.ROWS if not options.rows or row.name in options.rows.split(",")]
         self.results, self.failures, self.works = {}, [], {}
         self.versions, self.settings = {}, {}  # of a contestant; of a contestant in a row
-        wanted = options.who.split(",") if options.who else CONTESTANTS
-        self.absent = {name: why for name in wanted if (why := installed(name))}
+        self.wanted = named(options.who, CONTESTANTS) if options.who else None
+        self.absent = {name: why for name in self.wanted or CONTESTANTS if (why := installed(name))}
         self.nets = {"lo": nets.loopback(), "veth": nets.veth()}
         self.trackers = {name: nets.Tracker(net.client) for name, net in self.nets.items()}
         self.payload = make_payload(lab.path("payload"), self.mib)
@@ -137,7 +154,7 @@ class Bench:
         return self.works["idle"]
 
     def who(self, row):
-        wanted = options.who.split(",") if options.who else row.quick if self.quick else row.who
+        wanted = self.wanted or (row.quick if self.quick else row.who)
         return [name for name in row.who if name in wanted and name not in self.absent]
 
     def round(self, number):

@@ -63,7 +63,7 @@ class Contestant:
 
 
 class Floor(Contestant):
-    """A floor or one of its components; arguments follow from the row."""
+    """A floor or one of its components; program and arguments follow from the row."""
     ends = True
 
     def __init__(self, *options):
@@ -71,16 +71,21 @@ class Floor(Contestant):
 
     def open(self, net, row, port):
         self.net, self.row, self.port = net, row, port
+        self.peers = row.connections * row.torrents
 
     def get(self, work, out, sender_port):
-        more = ["--have"] if self.row.have else []
-        self.process = self.spawn("floor-download", program("floor_download"), "--torrents", work.list, "--address",
-                                  self.net.there(), "--port", sender_port, "--out", os.path.join(out, work.name),
-                                  *more, *self.options)
+        name, to, more = "download", os.path.join(out, work.name), ["--have"] if self.row.have else []
+        if self.peers > 1:
+            name, to, more = "many_download", out, ["--connections", self.row.connections]
+        self.process = self.spawn("floor-download", program("floor_" + name), "--torrents", work.list, "--address",
+                                  self.net.there(), "--port", sender_port, "--out", to, *more, *self.options)
 
     def seed(self, work):
-        self.process = self.spawn("floor-seed", program("floor_seed"), "--torrents", work.list, "--payload",
-                                  work.payload, "--address", self.net.client, "--port", self.port, *self.options)
+        name, more = "seed", ["--payload", work.payload]
+        if self.peers > 1:
+            name, more = "many_seed", ["--directory", work.parent, "--peers", self.peers]
+        self.process = self.spawn("floor-seed", program("floor_" + name), "--torrents", work.list, "--address",
+                                  self.net.client, "--port", self.port, *more, *self.options)
         wait_until("the floor listens", lambda: os.path.getsize(self.process.log) > 0)
 
     def close(self):

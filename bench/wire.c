@@ -147,6 +147,12 @@ struct torrents read_torrents(const char *path)
         }
         read_hex(line + hashes_at, hashes, (size_t)t->piece_count * 20);
         t->hashes = hashes;
+        const char *name = line + hashes_at + (size_t)t->piece_count * 40;
+        name += strspn(name, " ");
+        t->name = strndup(name, strcspn(name, "\n"));
+        if (t->name == NULL) {
+            fail("name");
+        }
     }
     free(line);
     fclose(file);
@@ -182,6 +188,12 @@ struct sockaddr_in ipv4(const char *address, unsigned port)
     return out;
 }
 
+struct sockaddr_in ipv4_after(struct sockaddr_in first, uint32_t n)
+{
+    first.sin_addr.s_addr = htonl(ntohl(first.sin_addr.s_addr) + n);
+    return first;
+}
+
 int listen_on(const char *address, unsigned port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -194,9 +206,8 @@ int listen_on(const char *address, unsigned port)
     return fd;
 }
 
-int connect_to(const char *address, unsigned port, int64_t patience_ms)
+int connect_to(struct sockaddr_in to, int64_t patience_ms)
 {
-    struct sockaddr_in to = ipv4(address, port);
     int64_t until = now_ns() + patience_ms * 1000000;
     for (;;) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -242,24 +253,29 @@ void receive_fully(int fd, void *bytes, size_t size)
     }
 }
 
+struct iovec *skip_parts(struct iovec *first, const struct iovec *end, size_t bytes)
+{
+    while (first < end && bytes >= first->iov_len) {
+        bytes -= first->iov_len;
+        first++;
+    }
+    if (first < end) {
+        first->iov_base = (uint8_t *)first->iov_base + bytes;
+        first->iov_len -= bytes;
+    }
+    return first;
+}
+
 void send_parts(int fd, struct iovec *parts, size_t count)
 {
-    while (count > 0) {
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    const struct iovec *end = parts + count;
+    while (parts < end) {
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)(end - parts)};
         ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
         if (n < 0) {
             fail("send");
         }
-        size_t sent = (size_t)n;
-        while (count > 0 && sent >= parts->iov_len) {
-            sent -= parts->iov_len;
-            parts++;
-            count--;
-        }
-        if (count > 0) {
-            parts->iov_base = (uint8_t *)parts->iov_base + sent;
-            parts->iov_len -= sent;
-        }
+        parts = skip_parts(parts, end, (size_t)n);
     }
 }
 

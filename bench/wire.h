@@ -39,6 +39,7 @@ struct torrent {
     uint32_t piece_length;
     uint32_t piece_count;
     const uint8_t *hashes; /* 20 bytes a piece */
+    const char *name;      /* of its only file */
 };
 
 struct torrents {
@@ -67,18 +68,22 @@ bool option_set(char **argv, const char *name);
 
 struct mapping map_file(const char *path);
 void unmap_file(struct mapping mapping);
-/* Lines of "info-hash offset length piece-length hashes" in hexadecimal and decimal. */
+/* Lines of "info-hash offset length piece-length hashes name" in hexadecimal and decimal; the name is the rest. */
 struct torrents read_torrents(const char *path);
 const struct torrent *find_torrent(const struct torrents *torrents, const uint8_t *info_hash);
 /* The bytes of one block; the last one of a torrent may be shorter. */
 uint32_t block_length(const struct torrent *t, uint32_t piece, uint32_t offset);
 
 struct sockaddr_in ipv4(const char *address, unsigned port);
+/* The address n after another, at the same port. */
+struct sockaddr_in ipv4_after(struct sockaddr_in first, uint32_t n);
 int listen_on(const char *address, unsigned port);
 /* Connects, again and again for patience_ms while nobody listens there. */
-int connect_to(const char *address, unsigned port, int64_t patience_ms);
+int connect_to(struct sockaddr_in to, int64_t patience_ms);
 void send_fully(int fd, const void *bytes, size_t size);
 void receive_fully(int fd, void *bytes, size_t size);
+/* The first part of which something is left once so many bytes are done; it is cut by what is. */
+struct iovec *skip_parts(struct iovec *first, const struct iovec *end, size_t bytes);
 /* Sends everything of the parts, which it changes. */
 void send_parts(int fd, struct iovec *parts, size_t count);
 

@@ -74,7 +74,7 @@ class Work:
                 info_hash = make_torrent(torrent, name, share, piece, hashes, tracker)
                 self.names.append(name)
                 self.torrents.append(torrent)
-                lines.append("%s %d %d %d %s\n" % (info_hash.hex(), at, share, piece, hashes.hex()))
+                lines.append("%s %d %d %d %s %s\n" % (info_hash.hex(), at, share, piece, hashes.hex(), name))
         self.piece = piece
         self.list = os.path.join(where, "list")
         with open(self.list, "w", encoding="ascii") as file:

@@ -127,22 +127,14 @@ static void receive_chunk(int fd, const struct floor *f, uint64_t chunk, size_t 
         parts[2 * i] = (struct iovec){headers[i], before};
         parts[2 * i + 1] = (struct iovec){to + i * BLOCK_BYTES, BLOCK_BYTES};
     }
-    struct iovec *end = parts + 2 * CHUNK_BLOCKS;
+    const struct iovec *end = parts + 2 * CHUNK_BLOCKS;
     while (first < end) {
         struct msghdr message = {.msg_iov = first, .msg_iovlen = (size_t)(end - first)};
         ssize_t n = recvmsg(fd, &message, MSG_WAITALL);
         if (n <= 0) {
             fail("floor: receive");
         }
-        size_t got = (size_t)n;
-        while (first < end && got >= first->iov_len) {
-            got -= first->iov_len;
-            first++;
-        }
-        if (first < end) {
-            first->iov_base = (uint8_t *)first->iov_base + got;
-            first->iov_len -= got;
-        }
+        first = skip_parts(first, end, (size_t)n);
     }
     for (size_t i = 0; i < CHUNK_BLOCKS; i++) {
         uint64_t at = chunk * CHUNK_BYTES + i * BLOCK_BYTES;
@@ -204,8 +196,8 @@ int main(int argc, char **argv)
     if (f.ring == NULL || f.out < 0) {
         fail("floor: out");
     }
-    int fd =
-        connect_to(option(argv, "address", NULL), (unsigned)option_number(argv, "port", 0), 1000);
+    int fd = connect_to(
+        ipv4(option(argv, "address", NULL), (unsigned)option_number(argv, "port", 0)), 1000);
     greet(fd, f.torrent);
     pthread_t worker;
     if (pthread_create(&worker, NULL, hash_and_write, &f) != 0) {

@@ -10,7 +10,6 @@
  * each has one of its own. Ends with one line of figures in JSON: 0 when every byte was right, 3 when one was not, 4 when patience has run out. */
 #include "wire.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
@@ -276,8 +275,7 @@ static void dial(struct receiver *r, struct peer *p)
         fail("receiver: socket");
     }
     if (r->from_set) {
-        struct sockaddr_in from = r->from;
-        from.sin_addr.s_addr = htonl(ntohl(from.sin_addr.s_addr) + p->serial % 200);
+        struct sockaddr_in from = ipv4_after(r->from, p->serial % 200);
         if (bind(p->fd, (struct sockaddr *)&from, sizeof(from)) < 0) {
             fail("receiver: bind");
         }
