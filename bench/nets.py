@@ -81,6 +81,9 @@ class Tracker:
         tracker = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"  # connections are kept for who does not ask to close them
+            timeout = 60
+
             def do_GET(self):  # noqa: N802 (the name is the library's)
                 query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
                 gone = query.get("event") == ["stopped"]

@@ -58,7 +58,8 @@
 #define LIMIT_TRACKER_INTERVAL_MAX_S  86400
 #define LIMIT_HTTP_REDIRECTS          5u
 #define LIMIT_HTTP_INFLATE_RATIO      100u         /* decoded bytes per byte received */
-#define LIMIT_HTTP_CONCURRENT         50u
+#define LIMIT_HTTP_CONCURRENT         50u          /* requests; with idle connections in between */
+#define LIMIT_HTTP_IDLE               8u           /* connections kept when no request is left */
 #define LIMIT_HTTP_URL_BYTES          8192u        /* of a request or a redirect, with its query */
 #define LIMIT_HTTP_HEADER_BYTES       (64u << 10)  /* of one answer, all lines together */
 #define LIMIT_RESOLVE_CONCURRENT      32u          /* names asked for at once; more wait their turn */

@@ -1,8 +1,9 @@
 /* HTTP GET. Every hop goes the same way: our resolver says the addresses, those that the caller's
  * policy forbids are dropped, libcurl is given the rest and opens its sockets through us, where the
  * address is compared once more and the socket bound. Redirects are hops of our own, so each is
- * judged again: libcurl never resolves, never follows, never reuses a connection that another
- * request has bound.
+ * judged again: libcurl never resolves, never follows, and sees no connection but the one that
+ * io_uv_conns has lent to this hop: a new one, or one that was kept and leads, under the same bind, to
+ * an address that is left.
  *
  * What a stranger's server may send is bounded while it arrives: header bytes, body bytes, and
  * decoded bytes per byte received. */
@@ -40,10 +41,11 @@ struct transfer {
     struct addr addresses[IO_RESOLVE_ADDRESSES]; /* with port: where sockets may connect */
     int address_count;
     CURL *easy;
+    struct io_uv_conn *conn; /* borrowed for the hop */
     struct curl_slist *pins; /* name and addresses, as libcurl wants them */
     unsigned redirects;
     bool running;
-    bool from_public;    /* some hop was answered from a public address */
+    bool from_public;    /* some hop has been to a public address */
     bool has_location;   /* the answer says where to go */
     size_t header_bytes; /* of this hop */
     size_t body_capacity;
@@ -57,13 +59,20 @@ static void start_waiting(struct io_uv_http *);
 
 /* ---- the end of a transfer ------------------------------------------------------------------- */
 
-/* Lets go of what belongs to one hop. */
-static void end_hop(struct transfer *t)
+/* Lets go of what belongs to one hop; complete: its answer was read to the end. */
+static void end_hop(struct transfer *t, bool complete)
 {
     io_uv_names_forget(t->owner->names, &t->resolve);
     if (t->easy) {
+        if (complete) {
+            io_uv_conn_on_complete(t->conn, t->easy);
+        }
         io_uv_curl_remove(&t->owner->curl, t->easy);
         t->easy = NULL;
+    }
+    if (t->conn) {
+        io_uv_conns_give(&t->owner->conns, t->conn);
+        t->conn = NULL;
     }
     curl_slist_free_all(t->pins);
     t->pins = NULL;
@@ -75,7 +84,7 @@ static void transfer_end(struct transfer *t, int status)
 {
     struct io_uv_http *h = t->owner;
     struct io_http *http = t->http;
-    end_hop(t);
+    end_hop(t, status == 0);
     io_uv_target_deinit(&t->target);
     io_uv_loop_forget(h->loop, &t->deadline);
     list_remove(&t->link);
@@ -90,6 +99,9 @@ static void transfer_end(struct transfer *t, int status)
     http->op.subject = NULL;
     io_uv_loop_complete(h->loop, &http->op, status);
     start_waiting(h);
+    if (h->running_count == 0) {
+        io_uv_conns_rest(&h->conns);
+    }
 }
 
 static void transfer_fail(struct transfer *t, int status, const char *text)
@@ -208,6 +220,7 @@ static curl_socket_t transfer_on_open(void *data, curlsocktype purpose, struct c
         stop(t, rc, "no socket on the interface or address that was asked for");
         return CURL_SOCKET_BAD;
     }
+    io_uv_conn_on_open(t->conn, &wanted);
     return fd;
 }
 
@@ -270,8 +283,6 @@ static bool set_options(CURL *easy, struct transfer *t)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)http->max_bytes);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -282,7 +293,8 @@ static bool set_options(CURL *easy, struct transfer *t)
                      : http->family == ADDR_V6 ? (long)CURL_IPRESOLVE_V6
                                                : (long)CURL_IPRESOLVE_WHATEVER);
     /* What would be less safe or plainly wrong when it failed. */
-    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+    return curl_easy_setopt(easy, CURLOPT_SHARE, t->conn->share) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CURLU, t->target.url) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, http->user_agent) == CURLE_OK &&
@@ -325,6 +337,19 @@ static bool is_allowed(const struct transfer *t, const struct addr *a)
     return t->http->allow_private && !t->from_public;
 }
 
+/* False when memory is out. */
+static bool take_conn(struct transfer *t)
+{
+    struct io_uv_route route = {.host = t->target.host,
+                                .port = t->target.port,
+                                .is_https = t->target.is_https,
+                                .proxy = t->proxy,
+                                .ca_cert = t->http->ca_cert,
+                                .bind = t->http->bind};
+    t->conn = io_uv_conns_take(&t->owner->conns, &route, t->addresses, t->address_count);
+    return t->conn != NULL;
+}
+
 static void hop_on_resolved(struct io_op *op, int status)
 {
     struct transfer *t = list_entry(op, struct transfer, resolve.op);
@@ -354,7 +379,7 @@ static void hop_on_resolved(struct io_op *op, int status)
     t->failure = 0;
     t->curl_text[0] = 0;
     t->easy = curl_easy_init();
-    if (!make_pins(t) || !t->easy || !set_options(t->easy, t) ||
+    if (!make_pins(t) || !take_conn(t) || !t->easy || !set_options(t->easy, t) ||
         io_uv_curl_add(&t->owner->curl, t->easy) < 0) {
         transfer_fail(t, SPATE_ENOMEM, "out of memory");
     }
@@ -424,14 +449,9 @@ static int code_from_curl(struct transfer *t, CURLcode result)
 /* True when the answer sends us elsewhere; then the transfer goes on or has ended. */
 static bool follow(struct transfer *t, long status)
 {
-    char *location = NULL, *peer = NULL;
+    char *location = NULL;
     const char *why = "";
-    struct addr a;
-    curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &peer);
-    if (!t->proxy && peer && addr_parse(&a, span_text(peer)) && !addr_is_private(&a) &&
-        !addr_is_loopback(&a)) {
-        t->from_public = true;
-    }
+    t->from_public = t->from_public || (!t->proxy && t->conn->reached_public);
     if (!is_redirect(status) || !t->has_location ||
         curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &location) != CURLE_OK || !location) {
         return false;
@@ -446,7 +466,7 @@ static bool follow(struct transfer *t, long status)
         transfer_fail(t, rc, why);
         return true;
     }
-    end_hop(t);
+    end_hop(t, true);
     begin_hop(t);
     return true;
 }
@@ -570,11 +590,13 @@ void io_uv_http_init(struct io_uv_http *h, struct io_uv_loop *loop, struct io_uv
     h->names = names;
     list_init(&h->waiting);
     list_init(&h->running);
+    io_uv_conns_init(&h->conns, loop);
     io_uv_curl_init(&h->curl, loop, hop_on_done);
 }
 
 void io_uv_http_deinit(struct io_uv_http *h)
 {
     ASSERT(list_empty(&h->running) && list_empty(&h->waiting));
+    io_uv_conns_deinit(&h->conns);
     io_uv_curl_deinit(&h->curl);
 }

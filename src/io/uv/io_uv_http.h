@@ -2,6 +2,7 @@
 #ifndef IO_UV_IO_UV_HTTP_H
 #define IO_UV_IO_UV_HTTP_H
 
+#include "io/uv/io_uv_conns.h"
 #include "io/uv/io_uv_curl.h"
 #include "io/uv/io_uv_loop.h"
 #include "io/uv/io_uv_names.h"
@@ -10,6 +11,7 @@ struct io_uv_http {
     struct io_uv_loop *loop;
     struct io_uv_names *names;
     struct io_uv_curl curl;
+    struct io_uv_conns conns;
     struct list waiting; /* of transfers, for their turn */
     struct list running;
     unsigned running_count; /* at most LIMIT_HTTP_CONCURRENT */

@@ -119,7 +119,7 @@ static bool page_headers(struct web_client *c)
         there = web_text(c, line);
         left -= (size_t)bytes;
     }
-    return there && web_text(c, "\r\n");
+    return there && web_text(c, "\r\n"); /* and is kept */
 }
 
 static bool page_continue_flood(struct web_client *c)

@@ -76,6 +76,11 @@ static bool page_plain(struct web_client *c)
     return false;
 }
 
+static bool page_kept(struct web_client *c)
+{
+    return web_text(c, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret");
+}
+
 static bool page_to(struct web_client *c)
 {
     char head[3000];
@@ -85,7 +90,8 @@ static bool page_to(struct web_client *c)
     return false;
 }
 
-static const struct web_page pages[] = {{"/plain", page_plain}, {"/to/", page_to}, {NULL, NULL}};
+static const struct web_page pages[] = {
+    {"/plain", page_plain}, {"/kept", page_kept}, {"/to/", page_to}, {NULL, NULL}};
 
 static const struct dns_entry names[] = {
     {"good.test", "127.0.0.1"}, {"other.test", "127.0.0.1"}, {NULL, NULL}};
@@ -268,6 +274,23 @@ static void a_handshake_that_never_answers_is_left_by_cancelling(void **state)
     io_uv_destroy(io);
 }
 
+static void a_kept_connection_is_for_who_trusts_the_same(void **state)
+{
+    (void)state;
+    struct io *io = world_create(net.dns.csv);
+    struct web_server *good = &net.servers[GOOD];
+    int connections = web_server_connections(good), requests = web_server_requests(good);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(fetch(io, "https", "good.test", good->port, "/kept", net.ca_cert), 0);
+    }
+    assert_int_equal(web_server_connections(good), connections + 1);
+    assert_int_equal(fetch(io, "https", "good.test", good->port, "/kept", NULL), SPATE_ETLS);
+    assert_int_equal(fetch(io, "https", "other.test", good->port, "/kept", net.ca_cert),
+                     SPATE_ETLS);
+    assert_int_equal(web_server_requests(good), requests + 3);
+    io_uv_destroy(io);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +298,7 @@ int main(void)
         cmocka_unit_test(nobody_else_is),
         cmocka_unit_test(a_redirect_may_gain_tls_and_never_lose_it),
         cmocka_unit_test(a_handshake_that_never_answers_is_left_by_cancelling),
+        cmocka_unit_test(a_kept_connection_is_for_who_trusts_the_same),
     };
     return own_network_enter() ? cmocka_run_group_tests(tests, start, stop) : 1;
 }

@@ -1,4 +1,5 @@
-/* A web server of a few scripted pages, plain or with TLS, on a thread, for the tests of HTTP. */
+/* A web server of a few scripted pages, plain or with TLS, on a thread, for the tests of HTTP. A connection that a
+ * page has kept is served again when its next request comes. */
 #ifndef TESTS_UNIT_IO_WEB_SERVER_H
 #define TESTS_UNIT_IO_WEB_SERVER_H
 
@@ -18,6 +19,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,11 +33,12 @@ struct web_client {
     SSL *tls; /* NULL: plain */
     char request[8192];
     char target[2048]; /* what follows GET */
+    int served;        /* requests, this one included */
 };
 
 struct web_page {
     const char *path; /* the beginning of the request's target */
-    /* Sends the answer. True keeps the connection open, silently, until the server stops. */
+    /* Sends the answer, if any. True keeps the connection open until the client closes it or the server stops. */
     bool (*answer)(struct web_client *);
 };
 
@@ -47,9 +50,9 @@ struct web_server {
     uint16_t port;
     int fd, stop_pipe[2];
     pthread_t thread;
-    int kept[WEB_KEPT], kept_count;
+    struct web_client *kept[WEB_KEPT];
     pthread_mutex_t lock; /* guards what follows */
-    int connections, requests;
+    int connections, requests, kept_count;
     size_t sent_bytes;
     char last_request[8192];
     char last_peer[INET_ADDRSTRLEN];
@@ -101,9 +104,10 @@ static inline bool web_read_request(struct web_client *c)
 static inline bool web_serve(struct web_client *c)
 {
     struct web_server *s = c->server;
-    if ((c->tls && SSL_accept(c->tls) != 1) || !web_read_request(c)) {
+    if (!web_read_request(c)) {
         return false;
     }
+    c->served++;
     pthread_mutex_lock(&s->lock);
     s->requests++;
     memcpy(s->last_request, c->request, sizeof s->last_request);
@@ -117,6 +121,49 @@ static inline bool web_serve(struct web_client *c)
     return false;
 }
 
+static inline void web_close(struct web_client *c)
+{
+    if (c->tls) {
+        SSL_free(c->tls);
+    }
+    close(c->fd);
+    free(c);
+}
+
+static inline void web_set_kept(struct web_server *s, int count)
+{
+    pthread_mutex_lock(&s->lock);
+    s->kept_count = count;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static inline void web_accept(struct web_server *s)
+{
+    struct sockaddr_in from = {0};
+    socklen_t size = sizeof from;
+    int fd = accept(s->fd, (struct sockaddr *)&from, &size);
+    if (fd < 0) {
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->connections++;
+    inet_ntop(AF_INET, &from.sin_addr, s->last_peer, sizeof s->last_peer);
+    pthread_mutex_unlock(&s->lock);
+    struct web_client *c = calloc(1, sizeof *c);
+    c->server = s;
+    c->fd = fd;
+    if (s->tls) {
+        c->tls = SSL_new(s->tls);
+        SSL_set_fd(c->tls, c->fd);
+    }
+    if ((!c->tls || SSL_accept(c->tls) == 1) && web_serve(c) && s->kept_count < WEB_KEPT) {
+        s->kept[s->kept_count] = c;
+        web_set_kept(s, s->kept_count + 1);
+    } else {
+        web_close(c);
+    }
+}
+
 static inline void *web_main(void *argument)
 {
     struct web_server *s = argument;
@@ -125,38 +172,28 @@ static inline void *web_main(void *argument)
     sigaddset(&pipe_only, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe_only, NULL);
     for (;;) {
-        struct pollfd p[2] = {{.fd = s->fd, .events = POLLIN},
-                              {.fd = s->stop_pipe[0], .events = POLLIN}};
-        struct sockaddr_in from = {0};
-        socklen_t size = sizeof from;
-        if (poll(p, 2, -1) < 0 || p[1].revents) {
+        struct pollfd p[2 + WEB_KEPT] = {{.fd = s->fd, .events = POLLIN},
+                                         {.fd = s->stop_pipe[0], .events = POLLIN}};
+        int kept = s->kept_count;
+        for (int i = 0; i < kept; i++) {
+            p[2 + i] = (struct pollfd){.fd = s->kept[i]->fd, .events = POLLIN};
+        }
+        if (poll(p, (nfds_t)(2 + kept), -1) < 0 || p[1].revents) {
             break;
         }
-        struct web_client c = {.server = s};
-        c.fd = accept(s->fd, (struct sockaddr *)&from, &size);
-        if (c.fd < 0) {
-            continue;
+        for (int i = kept - 1; i >= 0; i--) {
+            if (p[2 + i].revents && !web_serve(s->kept[i])) {
+                web_close(s->kept[i]);
+                s->kept[i] = s->kept[--kept];
+            }
         }
-        pthread_mutex_lock(&s->lock);
-        s->connections++;
-        inet_ntop(AF_INET, &from.sin_addr, s->last_peer, sizeof s->last_peer);
-        pthread_mutex_unlock(&s->lock);
-        if (s->tls) {
-            c.tls = SSL_new(s->tls);
-            SSL_set_fd(c.tls, c.fd);
-        }
-        bool keep = web_serve(&c);
-        if (c.tls) {
-            SSL_free(c.tls);
-        }
-        if (keep && s->kept_count < WEB_KEPT) {
-            s->kept[s->kept_count++] = c.fd;
-        } else {
-            close(c.fd);
+        web_set_kept(s, kept);
+        if (p[0].revents) {
+            web_accept(s);
         }
     }
     for (int i = 0; i < s->kept_count; i++) {
-        close(s->kept[i]);
+        web_close(s->kept[i]);
     }
     return NULL;
 }
@@ -207,6 +244,15 @@ static inline int web_server_requests(struct web_server *s)
     int requests = s->requests;
     pthread_mutex_unlock(&s->lock);
     return requests;
+}
+
+/* How many connections are open that a page has kept. */
+static inline int web_server_kept(struct web_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    int kept = s->kept_count;
+    pthread_mutex_unlock(&s->lock);
+    return kept;
 }
 
 static inline bool web_server_saw(struct web_server *s, const char *text)
