@@ -1,7 +1,10 @@
 /* The HTTP listener of a tracker. libmicrohttpd watches its sockets with an epoll descriptor of its
  * own, which is one more descriptor of our loop: when it is readable, or when libmicrohttpd's
  * timeout is over, MHD_run() does what there is to do. The query is taken from the request line as
- * it came, since an info-hash may hold zero bytes, which libmicrohttpd's own parsing would cut. */
+ * it came, since an info-hash may hold zero bytes, which libmicrohttpd's own parsing would cut.
+ *
+ * Connections are kept, as HTTP/1.1 has it: who has many torrents here comes again soon. While many are
+ * open each answer is the last of its connection, so that those who idle keep nobody out. */
 #include "apps/tracker/http_front.h"
 
 #include "io/uv/io_uv.h"
@@ -13,9 +16,15 @@
 
 enum {
     CONNECTIONS_MAX = 1000,
+    CONNECTIONS_KEPT = CONNECTIONS_MAX / 2, /* with more than these none is kept after its answer */
     CONNECTIONS_PER_ADDRESS = 200,
     CONNECTION_BYTES = 16384, /* request line and header */
     IDLE_S = 10,
+};
+
+struct request {
+    bool begun;    /* its header has been seen */
+    char target[]; /* as it came */
 };
 
 struct http_front {
@@ -29,7 +38,15 @@ struct http_front {
     bool destroyed;
 };
 
-static enum MHD_Result send_text(struct MHD_Connection *connection, int status, struct span body)
+static bool is_crowded(struct http_front *f)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(f->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info && info->num_connections > CONNECTIONS_KEPT;
+}
+
+static enum MHD_Result send_text(struct http_front *f, struct MHD_Connection *connection,
+                                 int status, struct span body)
 {
     /* The library copies the body and never writes to it. */
     struct MHD_Response *response = MHD_create_response_from_buffer(
@@ -38,6 +55,9 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, int status, 
         return MHD_NO;
     }
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain");
+    if (is_crowded(f)) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)status, response);
     MHD_destroy_response(response);
     return result;
@@ -46,9 +66,23 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, int status, 
 /* Keeps the request line's target, escaped as it came, for the length of the request. */
 static void *on_uri(void *user, const char *uri, struct MHD_Connection *connection)
 {
+    size_t size = strlen(uri) + 1;
+    struct request *r = malloc(sizeof *r + size);
     (void)user;
     (void)connection;
-    return strdup(uri);
+    if (r) {
+        r->begun = false;
+        memcpy(r->target, uri, size);
+    }
+    return r;
+}
+
+static bool has_body(struct MHD_Connection *connection)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                       MHD_HTTP_HEADER_CONTENT_LENGTH) ||
+           MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                       MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
 static void on_completed(void *user, struct MHD_Connection *connection, void **kept,
@@ -66,6 +100,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
                                   size_t *upload_size, void **kept)
 {
     struct http_front *f = user;
+    struct request *r = *kept;
     (void)url;
     (void)version;
     (void)upload;
@@ -73,13 +108,17 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     struct addr from;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (!*kept || !info || !io_uv_net_from_sockaddr(&from, info->client_addr)) {
+    if (!r || !info || !io_uv_net_from_sockaddr(&from, info->client_addr)) {
         return MHD_NO;
     }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
-        return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, span_text("GET only\n"));
+        return send_text(f, connection, MHD_HTTP_METHOD_NOT_ALLOWED, span_text("GET only\n"));
     }
-    struct span target = span_text(*kept);
+    if (!r->begun && !has_body(connection)) {
+        r->begun = true; /* what is answered now, before its end, would be the connection's last */
+        return MHD_YES;
+    }
+    struct span target = span_text(r->target);
     const uint8_t *mark = memchr(target.bytes, '?', target.size);
     size_t path_size = mark ? (size_t)(mark - target.bytes) : target.size;
     uint8_t bytes[HTTP_SERVER_BODY_BYTES];
@@ -90,7 +129,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     if (body.failed) {
         return MHD_NO;
     }
-    return send_text(connection, status, span_of(bytes, body.size));
+    return send_text(f, connection, status, span_of(bytes, body.size));
 }
 
 /* Lets the library do what is ready, and asks to be called again. */

@@ -1,5 +1,6 @@
 """get, seed, scrape and tracker: transfers on the loopback, and everything that can go wrong with them."""
 
+import http.client
 import http.server
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.parse
 
 import cli
 
@@ -563,6 +565,39 @@ class Tracker(Transfer):
                 self.get(torrent, "-o", url[:4])
                 self.assert_same(url[:4] + "/album")
                 self.stop(seeder)
+
+    def test_the_tracker_keeps_a_connection_for_who_comes_again_until_it_is_idle_or_many_are(self):
+        port = urllib.parse.urlsplit(self.tracker()[1]).port
+        path = "/scrape?info_hash=" + 20 * "x"
+
+        def connect(n=1):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=cli.PATIENCE,
+                                                    source_address=("127.0.0.%d" % n, 0))
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                return None
+            self.addCleanup(connection.close)
+            return connection
+
+        def ask(connection, **headers):
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.version), (200, 11))
+            answer.read()
+            return answer.will_close
+
+        kept = cli.wait_until(connect, "the tracker")
+        first = kept.sock
+        self.assertEqual([ask(kept) for _ in range(3)], [False] * 3)
+        self.assertIs(kept.sock, first)
+        self.assertTrue(ask(connect(), Connection="close"))
+        self.assertEqual(first.recv(1), b"")  # it was idle for too long
+        many = [connect(2 + i % 4) for i in range(510)]
+        self.assertTrue(ask(many[-1]))
+        for connection in many[:20]:
+            connection.close()
+        cli.wait_until(lambda: not ask(connect()), "room for connections that are kept")
 
     def test_a_tracker_that_is_not_there_is_an_error_of_the_network(self):
         port = cli.free_port()
