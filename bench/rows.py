@@ -200,7 +200,7 @@ def measure_seed(bench, row, contestant, port):
         # A floor ends with its peer.
         figures = meter.wait(contestant.process, PATIENCE_S) if isinstance(contestant, Floor) else meter.stop()
         figures.update(rate_of(said))
-        figures["chokes"] = said["chokes"]
+        figures.update(chokes=said["chokes"], lost=said["lost"])
         payload_bytes = said["payload_bytes"]
     contestant.close()
     return per_gib(figures, payload_bytes)

@@ -25,6 +25,7 @@ enum {
     WINDOW_MAX = 1024,
     HEAD_BYTES = PIECE_HEADER_BYTES,
     RETRY_MS = 5,
+    DIALS_PER_TURN = 32,
 };
 
 /* What is shared by the connections of one torrent. */
@@ -70,7 +71,7 @@ struct receiver {
     EVP_MD_CTX *hash; /* of all that comes, in the order of its coming; NULL: none */
     struct peer *peers;
     uint32_t peer_count;
-    uint64_t left_blocks, payload_bytes, twice, wrong_bytes, calls, chokes;
+    uint64_t left_blocks, payload_bytes, twice, wrong_bytes, calls, chokes, lost;
     int64_t first_request_ns, last_block_ns;
     uint8_t buffer[BUFFER_BYTES];
 };
@@ -296,8 +297,9 @@ static void dial(struct receiver *r, struct peer *p)
 }
 
 /* Nobody listens yet, or the seeder does not know the torrent yet, or has no room for a peer. */
-static void lost(struct peer *p)
+static void lost(struct receiver *r, struct peer *p)
 {
+    r->lost++;
     give_back(p);
     close(p->fd);
     p->fd = -1;
@@ -309,7 +311,7 @@ static void on_connected(struct receiver *r, struct peer *p)
     int error = 0;
     socklen_t size = sizeof(error);
     if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error != 0) {
-        lost(p);
+        lost(r, p);
         return;
     }
     uint8_t hello[HANDSHAKE_BYTES];
@@ -335,7 +337,7 @@ static void receive(struct receiver *r, struct peer *p)
             break;
         }
         if (n <= 0) {
-            lost(p);
+            lost(r, p);
             return;
         }
         r->calls++;
@@ -347,14 +349,18 @@ static void receive(struct receiver *r, struct peer *p)
     ask(r, p);
 }
 
-static void redial(struct receiver *r)
+/* A few a turn: peers of their own would each send a handshake as soon as they are connected. True: there are more. */
+static bool redial(struct receiver *r)
 {
     int64_t now = now_ns();
-    for (uint32_t i = 0; i < r->peer_count; i++) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < r->peer_count && count < DIALS_PER_TURN; i++) {
         if (r->peers[i].fd < 0 && now >= r->peers[i].retry_at_ns) {
             dial(r, &r->peers[i]);
+            count++;
         }
     }
+    return count == DIALS_PER_TURN;
 }
 
 /* ---- setting out ------------------------------------------------------------------------------ */
@@ -402,8 +408,7 @@ static void run(struct receiver *r, int64_t until_ns)
         for (int i = 0; i < count; i++) {
             receive(r, events[i].data.ptr);
         }
-        if (now_ns() >= redial_at) {
-            redial(r);
+        if (now_ns() >= redial_at && !redial(r)) {
             redial_at = now_ns() + RETRY_MS * INT64_C(1000000);
         }
     }
@@ -417,11 +422,11 @@ static int report(const struct receiver *r)
     }
     printf("{\"connections\": %u, \"payload_bytes\": %llu, \"left_blocks\": %llu, \"wrong_bytes\": "
            "%llu, "
-           "\"blocks_twice\": %llu, \"chokes\": %llu, \"calls\": %llu, \"first_request_ns\": %lld, "
-           "\"last_block_ns\": %lld}\n",
+           "\"blocks_twice\": %llu, \"chokes\": %llu, \"lost\": %llu, \"calls\": %llu, "
+           "\"first_request_ns\": %lld, \"last_block_ns\": %lld}\n",
            connected, (unsigned long long)r->payload_bytes, (unsigned long long)r->left_blocks,
            (unsigned long long)r->wrong_bytes, (unsigned long long)r->twice,
-           (unsigned long long)r->chokes, (unsigned long long)r->calls,
+           (unsigned long long)r->chokes, (unsigned long long)r->lost, (unsigned long long)r->calls,
            (long long)r->first_request_ns, (long long)r->last_block_ns);
     if (r->wrong_bytes > 0) {
         return 3;
