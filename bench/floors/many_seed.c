@@ -6,9 +6,9 @@
  *
  *   many_seed --torrents LIST --directory D --address A --port N --peers N --way sendfile|mapped
  *
- * A file is opened when the first peer names its torrent. Whoever has named one is unchoked. A socket that is full
- * is left alone until it has room, and its peer's further requests with it. It says when it listens, and ends when the
- * given number of peers have come and gone. */
+ * A file is opened when the first peer names its torrent; the only one beforehand, as the floor with one peer does.
+ * Whoever has named a torrent is unchoked. A socket that is full is left alone until it has room, and its peer's further
+ * requests with it. It says when it listens, and ends when the given number of peers have come and gone. */
 #include "wire.h"
 
 #include <errno.h>
@@ -235,6 +235,9 @@ int main(int argc, char **argv)
     if (f.files == NULL || f.links == NULL || (!f.map && strcmp(way, "sendfile") != 0)) {
         errno = 0;
         fail("floor: no such way");
+    }
+    if (f.torrents.count == 1) {
+        open_file(&f, f.torrents.list);
     }
     int door = listen_on(option(argv, "address", NULL), (unsigned)option_number(argv, "port", 0));
     int on = 1; /* those who come inherit it */
