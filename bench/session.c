@@ -4,9 +4,8 @@
  *   session --list FILE --save DIRECTORY --bind A --port N --connections N [--get]
  *
  * FILE names a torrent file a line. It says "ready" once every torrent is complete, and with --get ends then; otherwise
- * it seeds until its standard input ends. */
+ * it seeds until its standard input ends. As the program spate does, it runs the session on its only thread. */
 #include <errno.h>
-#include <poll.h>
 #include <spate.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -75,7 +74,6 @@ int main(int argc, char **argv)
     (void)argc;
     struct spate_settings settings;
     spate_settings_init(&settings, sizeof(settings));
-    settings.own_thread = 1;
     settings.allow_local = 1;
     settings.bind = option(argv, "bind", NULL);
     settings.port = (uint16_t)option_number(argv, "port", 0);
@@ -88,14 +86,17 @@ int main(int argc, char **argv)
     }
     size_t left = add_all(session, option(argv, "list", NULL), option(argv, "save", NULL));
     while (left > 0) {
-        struct pollfd waits = {.fd = spate_session_fd(session), .events = POLLIN};
-        poll(&waits, 1, -1);
+        spate_session_wait(session, -1);
         left -= count_complete(session);
     }
     puts("ready");
     fflush(stdout);
-    char byte;
-    while (!option_set(argv, "get") && read(STDIN_FILENO, &byte, 1) > 0) {
+    bool seeds = !option_set(argv, "get");
+    if (seeds && spate_session_watch(session, STDIN_FILENO) < 0) {
+        fail("session: its standard input");
+    }
+    while (seeds && spate_session_wait(session, -1) != 2) {
+        count_complete(session);
     }
     spate_session_close(session);
     return 0;

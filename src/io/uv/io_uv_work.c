@@ -1,5 +1,6 @@
-/* Worker pools. One lock guards all queues: a job is tens of microseconds or more, taking it is
- * not. A job that a worker has taken has op->run cleared, which is what cancelling looks at. */
+/* Worker pools. Each has a queue under a lock, which is held for a few instructions: a job is tens of microseconds or
+ * more. A job that a worker has taken has op->run cleared, which is what cancelling looks at. What is finished goes
+ * back without a lock, so that a worker never waits for the loop. */
 #include "io/uv/io_uv_work.h"
 
 #include <pthread.h>
@@ -8,20 +9,33 @@
 /* Threads of the pools that mostly wait for a disk. */
 enum { READ_THREADS = 2, WRITE_THREADS = 2, SYNC_THREADS = 1 };
 
+/* For the loop, which is woken unless it has been for one before. */
+static void hand_over(struct io_uv_work *work, struct io_op *op)
+{
+    struct list *before = atomic_load_explicit(&work->finished, memory_order_relaxed);
+    do {
+        op->link.next = before;
+    } while (!atomic_compare_exchange_weak_explicit(&work->finished, &before, &op->link,
+                                                    memory_order_release, memory_order_relaxed));
+    if (!before) {
+        uv_async_send(&work->finishing);
+    }
+}
+
 static void work_main(void *argument)
 {
     struct io_uv_pool *pool = argument;
     struct io_uv_work *work = pool->work;
     pthread_setname_np(pthread_self(), "spate-work");
-    uv_mutex_lock(&work->lock);
+    uv_mutex_lock(&pool->lock);
     for (;;) {
         struct list *link = list_pop_front(&pool->queue);
         if (!link) {
-            if (work->stopping) {
+            if (pool->stopping) {
                 break;
             }
             pool->idle++;
-            uv_cond_wait(&pool->wanted, &work->lock);
+            uv_cond_wait(&pool->wanted, &pool->lock);
             pool->idle--;
             continue;
         }
@@ -29,21 +43,12 @@ static void work_main(void *argument)
         int (*run)(struct io_op *, struct io_fs *) = op->run;
         op->run = NULL;
         pool->queued--;
-        uv_mutex_unlock(&work->lock);
-
-        int status = run(op, work->fs);
-
-        uv_mutex_lock(&work->lock);
-        op->status = status;
-        bool first = list_empty(&work->finished);
-        list_push_back(&work->finished, &op->link);
-        if (first) {
-            uv_mutex_unlock(&work->lock);
-            uv_async_send(&work->finishing); /* who is woken wants the lock */
-            uv_mutex_lock(&work->lock);
-        }
+        uv_mutex_unlock(&pool->lock);
+        op->status = run(op, work->fs);
+        hand_over(work, op);
+        uv_mutex_lock(&pool->lock);
     }
-    uv_mutex_unlock(&work->lock);
+    uv_mutex_unlock(&pool->lock);
 }
 
 static void finish(struct io_uv_work *work, struct io_op *op, int status)
@@ -55,13 +60,19 @@ static void finish(struct io_uv_work *work, struct io_op *op, int status)
 static void work_on_finishing(uv_async_t *async)
 {
     struct io_uv_work *work = async->data;
-    uv_mutex_lock(&work->lock);
-    struct list *link;
-    while ((link = list_pop_front(&work->finished))) {
-        struct io_op *op = list_entry(link, struct io_op, link);
+    struct list *last = atomic_exchange_explicit(&work->finished, NULL, memory_order_acquire);
+    struct list *first = NULL;
+    while (last) {
+        struct list *before = last->next;
+        last->next = first;
+        first = last;
+        last = before;
+    }
+    while (first) {
+        struct io_op *op = list_entry(first, struct io_op, link);
+        first = first->next;
         finish(work, op, op->status);
     }
-    uv_mutex_unlock(&work->lock);
 }
 
 /* The signals of the program go to the program's threads. */
@@ -85,7 +96,7 @@ void io_uv_work_submit(struct io_uv_work *work, enum io_pool which, struct io_op
         return;
     }
     op->subject = pool;
-    uv_mutex_lock(&work->lock);
+    uv_mutex_lock(&pool->lock);
     list_push_back(&pool->queue, &op->link);
     pool->queued++;
     if (pool->queued > pool->idle && pool->count < pool->max && start_thread(pool) != 0 &&
@@ -95,7 +106,7 @@ void io_uv_work_submit(struct io_uv_work *work, enum io_pool which, struct io_op
         finish(work, op, SPATE_ENOMEM);
     }
     bool wake = pool->idle > 0;
-    uv_mutex_unlock(&work->lock);
+    uv_mutex_unlock(&pool->lock);
     if (wake) {
         uv_cond_signal(&pool->wanted);
     }
@@ -103,27 +114,28 @@ void io_uv_work_submit(struct io_uv_work *work, enum io_pool which, struct io_op
 
 void io_uv_work_cancel(struct io_uv_work *work, struct io_op *op)
 {
-    uv_mutex_lock(&work->lock);
+    struct io_uv_pool *pool = op->subject;
+    uv_mutex_lock(&pool->lock);
     if (op->run) {
-        struct io_uv_pool *pool = op->subject;
         list_remove(&op->link);
         pool->queued--;
         finish(work, op, SPATE_ECANCELED);
     }
-    uv_mutex_unlock(&work->lock);
+    uv_mutex_unlock(&pool->lock);
 }
 
 void io_uv_work_cancel_all(struct io_uv_work *work)
 {
-    uv_mutex_lock(&work->lock);
     for (int i = 0; i < IO_POOL_COUNT; i++) {
+        struct io_uv_pool *pool = &work->pools[i];
         struct list *link;
-        while ((link = list_pop_front(&work->pools[i].queue))) {
-            work->pools[i].queued--;
+        uv_mutex_lock(&pool->lock);
+        while ((link = list_pop_front(&pool->queue))) {
+            pool->queued--;
             finish(work, list_entry(link, struct io_op, link), SPATE_ECANCELED);
         }
+        uv_mutex_unlock(&pool->lock);
     }
-    uv_mutex_unlock(&work->lock);
 }
 
 static int compute_threads_for(int asked)
@@ -147,18 +159,18 @@ int io_uv_work_init(struct io_uv_work *work, struct io_uv_loop *loop, struct io_
     work->loop = loop;
     work->fs = fs;
     work->finishing.data = work;
-    list_init(&work->finished);
+    atomic_init(&work->finished, NULL);
     int rc = uv_async_init(&loop->uv, &work->finishing, work_on_finishing);
     if (rc < 0) {
         return error_from_errno(-rc);
     }
-    rc = uv_mutex_init(&work->lock);
-    ASSERT(rc == 0);
     for (int i = 0; i < IO_POOL_COUNT; i++) {
         struct io_uv_pool *pool = &work->pools[i];
         pool->work = work;
         pool->max = threads[i];
         list_init(&pool->queue);
+        rc = uv_mutex_init(&pool->lock);
+        ASSERT(rc == 0);
         rc = uv_cond_init(&pool->wanted);
         ASSERT(rc == 0);
     }
@@ -167,19 +179,20 @@ int io_uv_work_init(struct io_uv_work *work, struct io_uv_loop *loop, struct io_
 
 void io_uv_work_deinit(struct io_uv_work *work)
 {
-    uv_mutex_lock(&work->lock);
-    work->stopping = true;
     for (int i = 0; i < IO_POOL_COUNT; i++) {
-        uv_cond_broadcast(&work->pools[i].wanted);
+        struct io_uv_pool *pool = &work->pools[i];
+        uv_mutex_lock(&pool->lock);
+        pool->stopping = true;
+        uv_cond_broadcast(&pool->wanted);
+        uv_mutex_unlock(&pool->lock);
     }
-    uv_mutex_unlock(&work->lock);
     for (int i = 0; i < IO_POOL_COUNT; i++) {
         struct io_uv_pool *pool = &work->pools[i];
         for (int t = 0; t < pool->count; t++) {
             uv_thread_join(&pool->threads[t]);
         }
         uv_cond_destroy(&pool->wanted);
+        uv_mutex_destroy(&pool->lock);
     }
-    uv_mutex_destroy(&work->lock);
     uv_close((uv_handle_t *)&work->finishing, NULL);
 }

@@ -7,22 +7,24 @@
 #include "base/limits.h"
 #include "io/uv/io_uv_loop.h"
 
+#include <stdatomic.h>
+
 struct io_uv_pool {
     struct io_uv_work *work;
+    uv_mutex_t lock; /* for all that follows */
     uv_cond_t wanted;
-    struct list queue; /* of io_op.link; guarded by work->lock, as are the counts */
+    struct list queue; /* of io_op.link */
     int queued, idle;
     int count, max; /* threads */
+    bool stopping;
     uv_thread_t threads[LIMIT_WORKERS];
 };
 
 struct io_uv_work {
     struct io_uv_loop *loop;
     struct io_fs *fs;
-    uv_mutex_t lock;
     uv_async_t finishing;
-    struct list finished; /* of io_op.link */
-    bool stopping;
+    _Atomic(struct list *) finished; /* of io_op.link, by next; the last one first */
     struct io_uv_pool pools[IO_POOL_COUNT];
 };
 
