@@ -173,8 +173,8 @@ SPATE_API int spate_session_step(spate_session *session);
  * over. */
 SPATE_API int spate_session_wait(spate_session *session, int timeout_ms);
 /* Has spate_session_wait() return also while fd is readable: a signalfd, a pipe, an epoll descriptor of
- * the caller's. It stays the caller's, is made non-blocking, and must stay open until another takes its place, -1 none, or
- * the session is closed. In the own-thread mode only the thread that waits may call it. */
+ * the caller's. It stays the caller's, is made non-blocking, and must stay open until another takes its
+ * place, -1 none, or the session is closed. In the own-thread mode only the thread that waits may call it. */
 SPATE_API int spate_session_watch(spate_session *session, int fd);
 
 /* Rates in bytes per second for the whole session; 0: no limit. */
