@@ -468,6 +468,7 @@ static struct conn *create(struct env *env, const struct addr *address, const ui
     c->owner_data = owner_data;
     c->key = env->next_key++;
     c->address = *address;
+    c->created_at_ns = io_now(env->io);
     list_init(&c->link);
     turn_work_init(&c->flush, flush);
     turn_work_init(&c->reap, reap);

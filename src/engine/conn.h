@@ -37,6 +37,7 @@ struct conn {
     struct list link; /* the owner's */
     uint64_t key;     /* unique in the session */
     struct addr address;
+    int64_t created_at_ns;
     enum conn_state state;
     struct peer peer;
     struct rate down, up;                     /* payload */

@@ -11,8 +11,37 @@ enum {
     SESSION_DATAGRAMS = 16,
     SESSION_PORT_TRIES = 8, /* a free TCP port whose UDP twin is free too */
 };
+#define NAMING_NS                                                                                  \
+    INT64_C(1000000000) /* in which nobody has to make room: a handshake is on its way */
 
 /* ---- incoming connections -------------------------------------------------------------------- */
+
+/* There is room again, perhaps. */
+static void listen_again(struct session *s)
+{
+    timer_set(&s->env.timers, &s->room_timer, INT64_MAX);
+    for (int i = 0; i < SESSION_FAMILIES; i++) {
+        struct session_socket *listener = &s->listeners[i];
+        if (listener->socket && !listener->op.active) {
+            io_wait(s->env.io, listener->socket, IO_READABLE, &listener->op);
+        }
+    }
+}
+
+static void on_room_due(struct timer *timer, int64_t now_ns)
+{
+    (void)now_ns;
+    listen_again(list_entry(timer, struct session, room_timer));
+}
+
+/* One that had not named a torrent has gone, or has named one. */
+static void unnamed_leaves(struct session *s)
+{
+    s->unnamed_count--;
+    if (s->room_timer.armed) {
+        listen_again(s);
+    }
+}
 
 static void unnamed_event(struct conn *c, const struct peer_event *event)
 {
@@ -26,7 +55,7 @@ static void unnamed_event(struct conn *c, const struct peer_event *event)
         conn_close(c, SPATE_ENOTFOUND);
         return;
     }
-    s->unnamed_count--;
+    unnamed_leaves(s);
 }
 
 static void unnamed_drained(struct conn *c)
@@ -41,7 +70,7 @@ static void unnamed_closed(struct conn *c, int error)
     log_write(&s->env.log, SPATE_LOG_DEBUG, 0, "%s closed before it named a torrent of ours: %s",
               addr_format(&c->address, text),
               c->peer.fault ? peer_fault_text(c->peer.fault) : spate_strerror(error));
-    s->unnamed_count--;
+    unnamed_leaves(s);
 }
 
 static const struct conn_owner unnamed_owner = {
@@ -50,13 +79,23 @@ static const struct conn_owner unnamed_owner = {
     .on_closed = unnamed_closed,
 };
 
-/* Whoever has waited longest without naming a torrent makes room. */
+/* Those who have not named a torrent are few. When there are as many as may be, the one that has had time to do so
+ * makes room for the next; while none has, who dials waits in the listener's queue. */
 static void make_room(struct session *s)
 {
     struct list *oldest = list_first(&s->unnamed);
     if (s->unnamed_count >= LIMIT_UNNAMED_CONNECTIONS && oldest) {
         conn_close(list_entry(oldest, struct conn, link), SPATE_ELIMIT);
     }
+}
+
+/* When the next may be taken. */
+static int64_t room_at_ns(const struct session *s)
+{
+    const struct list *oldest = list_first(&s->unnamed);
+    return s->unnamed_count < LIMIT_UNNAMED_CONNECTIONS || !oldest
+               ? 0
+               : list_entry(oldest, struct conn, link)->created_at_ns + NAMING_NS;
 }
 
 static void accept_one(struct session *s, struct io_socket *socket, const struct addr *peer)
@@ -83,6 +122,11 @@ static void on_acceptable(struct io_op *op, int status)
     for (int i = 0; i < SESSION_ACCEPTS_PER_WAKE; i++) {
         struct io_socket *socket;
         struct addr peer;
+        int64_t at_ns = room_at_ns(s);
+        if (at_ns > io_now(s->env.io)) {
+            timer_set(&s->env.timers, &s->room_timer, at_ns);
+            return;
+        }
         int failed = io_accept(s->env.io, listener->socket, &socket, &peer);
         if (failed == SPATE_EAGAIN) {
             break;
@@ -324,6 +368,7 @@ int session_create(struct io *io, const struct spate_settings *settings, bool wi
         init_socket(s, &s->listeners[i], on_acceptable);
         init_socket(s, &s->datagrams[i], on_datagrams);
     }
+    s->room_timer.fire = on_room_due;
     s->wake_op.done = on_wake;
     failed = create_env(s, io, settings, error);
     if (!failed) {
@@ -356,6 +401,7 @@ void session_close(struct session *s)
         io_close(s->env.io, s->listeners[i].socket);
         s->listeners[i].socket = NULL;
     }
+    timer_set(&s->env.timers, &s->room_timer, INT64_MAX);
 }
 
 void session_hurry(struct session *s)

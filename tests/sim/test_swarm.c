@@ -410,6 +410,42 @@ static void so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes(void *
     world_destroy(w);
 }
 
+static void who_has_just_come_makes_no_room_for_the_next(void **state)
+{
+    (void)state;
+    enum { MORE = 50, ALL = LIMIT_UNNAMED_CONNECTIONS + MORE };
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
+    struct mute mutes[ALL] = {0};
+    struct world *w = world_create(11);
+    struct io_sim_link link = home(0);
+    uint8_t byte;
+    const struct iovec v = {.iov_base = &byte, .iov_len = 1};
+    world_set_torrent(w, &torrent);
+    struct world_peer *seed = world_add(w, &link, true);
+    struct io *io = stranger(w, 1);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    for (int i = 0; i < ALL; i++) {
+        mute_dial(&mutes[i], io, seed);
+    }
+    assert_true(world_run(w, WORLD_SECOND_NS / 2));
+    assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
+    io_close(io, mutes[0].socket); /* its place is another's at once */
+    assert_true(world_run(w, WORLD_SECOND_NS / 4));
+    assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
+    for (int i = 1; i < ALL; i++) {
+        assert_int_equal(io_receive(io, mutes[i].socket, &v, 1), SPATE_EAGAIN);
+    }
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
+    uint32_t open = 0;
+    for (int i = 1; i < ALL; i++) {
+        open += io_receive(io, mutes[i].socket, &v, 1) == SPATE_EAGAIN;
+        io_close(io, mutes[i].socket);
+    }
+    assert_int_equal(open, LIMIT_UNNAMED_CONNECTIONS); /* the others had their second */
+    world_destroy(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +460,7 @@ int main(void)
         cmocka_unit_test(so_many_pieces_are_allowed_fast_and_no_more),
         cmocka_unit_test(a_dial_that_is_broken_off_is_not_repeated_at_a_victim),
         cmocka_unit_test(so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes),
+        cmocka_unit_test(who_has_just_come_makes_no_room_for_the_next),
         cmocka_unit_test(peers_meet_through_an_http_tracker),
         cmocka_unit_test(peers_that_were_named_by_hand_need_no_tracker),
         cmocka_unit_test(one_leecher_takes_about_what_the_line_takes),
