@@ -86,7 +86,8 @@ struct io_resolve {
 };
 
 /* One GET. Redirects (LIMIT_HTTP_REDIRECTS) are followed to http and https only, never from https to
- * http, each hop resolved and checked again. */
+ * http, each hop resolved and checked again. A driver may keep a connection for later requests whose bind,
+ * proxy and ca_cert say the same, to an address that they may reach as well. */
 struct io_http {
     struct io_op op;
     const char *url; /* in; lives until completion, as do the other strings */

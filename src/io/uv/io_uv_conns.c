@@ -25,7 +25,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const int64_t idle_ns = INT64_C(4) * 1000000000;
 

@@ -147,9 +147,9 @@ static void get_by_proxy(struct io *io, const char *proxy, const char *host)
 }
 
 /* Returns when the server holds that many connections, and fails after twenty seconds. */
-static void await_kept(struct io *io, struct web_server *s, int count)
+static void await_open(struct io *io, struct web_server *s, int count)
 {
-    for (int tries = 0; web_server_kept(s) != count; tries++) {
+    for (int tries = 0; web_server_open(s) != count; tries++) {
         assert_true(tries < 2000);
         if (io) {
             io_uv_run_once(io, 10);
@@ -319,21 +319,22 @@ static void who_is_asked_to_close_closes(void **state)
     struct io *io = world_create(net.dns.csv);
     struct request r;
     get(io, "/last");
+    await_open(io, &net.local, 0);
     int before = count_descriptors();
     int connections = web_server_connections(&net.local);
     get(io, "/last");
     get(io, "/last");
     assert_int_equal(web_server_connections(&net.local), connections + 2);
-    await_kept(io, &net.local, 0);
+    await_open(io, &net.local, 0);
     assert_int_equal(count_descriptors(), before);
     /* Neither is one kept whose answer was broken off. */
     request_init(&r, "127.0.0.1", net.local.port, "/half");
     io_http(io, &r.http);
-    await_kept(io, &net.local, 1);
+    await_open(io, &net.local, 1);
     io_cancel(io, &r.http.op);
     await(io, &r.http.op);
     assert_int_equal(r.status, SPATE_ECANCELED);
-    await_kept(io, &net.local, 0);
+    await_open(io, &net.local, 0);
     io_uv_destroy(io);
 }
 
@@ -344,7 +345,7 @@ static void a_burst_uses_what_it_has_and_leaves_no_more_than_the_limit_for_a_mom
     struct io *io = world_create(net.dns.csv);
     static struct request r[COUNT];
     get(io, "/last");
-    await_kept(io, &net.local, 0);
+    await_open(io, &net.local, 0);
     int before = count_descriptors();
     int connections = web_server_connections(&net.local);
     for (int i = 0; i < COUNT; i++) {
@@ -357,12 +358,12 @@ static void a_burst_uses_what_it_has_and_leaves_no_more_than_the_limit_for_a_mom
     }
     assert_in_range(web_server_connections(&net.local) - connections, LIMIT_HTTP_IDLE + 1,
                     LIMIT_HTTP_CONCURRENT);
-    await_kept(io, &net.local, LIMIT_HTTP_IDLE);
+    await_open(io, &net.local, LIMIT_HTTP_IDLE);
     for (int i = 0; i < 10; i++) {
         io_uv_run_once(io, 20);
     }
-    assert_int_equal(web_server_kept(&net.local), LIMIT_HTTP_IDLE);
-    await_kept(io, &net.local, 0); /* without any request */
+    assert_int_equal(web_server_open(&net.local), LIMIT_HTTP_IDLE);
+    await_open(io, &net.local, 0); /* without any request */
     for (int i = 0; count_descriptors() > before && i < 100; i++) {
         io_uv_run_once(io, 20);
     }
@@ -374,11 +375,12 @@ static void a_burst_uses_what_it_has_and_leaves_no_more_than_the_limit_for_a_mom
 static void the_end_closes_them(void **state)
 {
     (void)state;
+    await_open(NULL, &net.local, 0);
     int before = count_descriptors();
     struct io *io = world_create(net.dns.csv);
     get(io, "/kept");
     io_uv_destroy(io);
-    await_kept(NULL, &net.local, 0);
+    await_open(NULL, &net.local, 0);
     assert_int_equal(count_descriptors(), before);
 }
 

@@ -50,9 +50,10 @@ struct web_server {
     uint16_t port;
     int fd, stop_pipe[2];
     pthread_t thread;
-    struct web_client *kept[WEB_KEPT];
+    struct web_client *kept[WEB_KEPT]; /* of the thread */
+    int kept_count;
     pthread_mutex_t lock; /* guards what follows */
-    int connections, requests, kept_count;
+    int connections, requests, open;
     size_t sent_bytes;
     char last_request[8192];
     char last_peer[INET_ADDRSTRLEN];
@@ -127,14 +128,10 @@ static inline void web_close(struct web_client *c)
         SSL_free(c->tls);
     }
     close(c->fd);
+    pthread_mutex_lock(&c->server->lock);
+    c->server->open--;
+    pthread_mutex_unlock(&c->server->lock);
     free(c);
-}
-
-static inline void web_set_kept(struct web_server *s, int count)
-{
-    pthread_mutex_lock(&s->lock);
-    s->kept_count = count;
-    pthread_mutex_unlock(&s->lock);
 }
 
 static inline void web_accept(struct web_server *s)
@@ -147,6 +144,7 @@ static inline void web_accept(struct web_server *s)
     }
     pthread_mutex_lock(&s->lock);
     s->connections++;
+    s->open++;
     inet_ntop(AF_INET, &from.sin_addr, s->last_peer, sizeof s->last_peer);
     pthread_mutex_unlock(&s->lock);
     struct web_client *c = calloc(1, sizeof *c);
@@ -157,8 +155,7 @@ static inline void web_accept(struct web_server *s)
         SSL_set_fd(c->tls, c->fd);
     }
     if ((!c->tls || SSL_accept(c->tls) == 1) && web_serve(c) && s->kept_count < WEB_KEPT) {
-        s->kept[s->kept_count] = c;
-        web_set_kept(s, s->kept_count + 1);
+        s->kept[s->kept_count++] = c;
     } else {
         web_close(c);
     }
@@ -187,7 +184,7 @@ static inline void *web_main(void *argument)
                 s->kept[i] = s->kept[--kept];
             }
         }
-        web_set_kept(s, kept);
+        s->kept_count = kept;
         if (p[0].revents) {
             web_accept(s);
         }
@@ -246,13 +243,13 @@ static inline int web_server_requests(struct web_server *s)
     return requests;
 }
 
-/* How many connections are open that a page has kept. */
-static inline int web_server_kept(struct web_server *s)
+/* Connections that neither side has closed, as far as the server knows. */
+static inline int web_server_open(struct web_server *s)
 {
     pthread_mutex_lock(&s->lock);
-    int kept = s->kept_count;
+    int open = s->open;
     pthread_mutex_unlock(&s->lock);
-    return kept;
+    return open;
 }
 
 static inline bool web_server_saw(struct web_server *s, const char *text)
