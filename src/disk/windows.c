@@ -27,7 +27,7 @@ struct window {
     uint64_t ready; /* a bit for each BLOCK_BYTES from offset on; void after ready_until_ns */
     int64_t ready_until_ns;
     struct open_file *open; /* while it is in use; NULL: not yet */
-    struct io_fs *fs;       /* that the file was opened with */
+    struct io_fs *fs;       /* that the file was opened with; NULL: it never was */
 
     /* One job at a time brings something in. */
     struct list waits; /* of window_wait.link */
@@ -155,6 +155,24 @@ static struct window *window_create(struct store *s, const struct layout_file *f
     return w;
 }
 
+/* The file, if it is open already and its bytes are in it; else a job finds out. */
+static void take_open_file(struct window *w)
+{
+    struct store *s = w->store;
+    if (pthread_rwlock_tryrdlock(&s->rules) != 0) {
+        return;
+    }
+    if (s->rules_known && !(s->in_part && s->in_part[w->file])) {
+        w->open = open_files_get(s->open_files, s, w->file, false);
+    }
+    pthread_rwlock_unlock(&s->rules);
+    if (w->open) {
+        pthread_mutex_lock(&s->lock);
+        w->fs = s->fs;
+        pthread_mutex_unlock(&s->lock);
+    }
+}
+
 struct window *window_get(struct store *s, uint64_t offset, uint64_t length)
 {
     uint64_t from, to;
@@ -171,8 +189,8 @@ struct window *window_get(struct store *s, uint64_t offset, uint64_t length)
         list_remove(&w->link);
         w->uses++;
     }
-    if (w && !w->open && w->fs) {
-        w->open = open_files_get(s->open_files, s, w->file, false);
+    if (w && !w->open) {
+        take_open_file(w);
     }
     return w;
 }
@@ -217,10 +235,39 @@ void windows_forget(struct store *s)
 
 /* ---- bringing in ----------------------------------------------------------------------------- */
 
-bool window_is_ready(const struct window *w, uint64_t offset, uint64_t length, int64_t now_ns)
+/* What is brought in for a range, or looked for: the rest of its piece as well. */
+static uint64_t stretch_of(const struct window *w, uint64_t offset, uint64_t length)
+{
+    uint64_t piece_bytes = w->op_store->settings.layout->piece_length;
+    uint64_t piece_end = offset - offset % piece_bytes + piece_bytes;
+    uint64_t end = lesser(piece_end, w->offset + w->length);
+    return end > offset + length ? end - offset : length;
+}
+
+static void note_ready(struct window *w, uint64_t offset, uint64_t length, int64_t now_ns)
+{
+    if (now_ns >= w->ready_until_ns) {
+        w->ready = 0;
+        w->ready_until_ns = now_ns + WINDOW_READY_NS;
+    }
+    w->ready |= blocks_of(w, offset, length);
+}
+
+bool window_is_ready(struct window *w, uint64_t offset, uint64_t length, int64_t now_ns)
 {
     uint64_t blocks = blocks_of(w, offset, length);
-    return w->open && now_ns < w->ready_until_ns && (w->ready & blocks) == blocks;
+    if (w->open && now_ns < w->ready_until_ns && (w->ready & blocks) == blocks) {
+        return true;
+    }
+    if (!w->open || w->op.active) {
+        return false;
+    }
+    length = stretch_of(w, offset, length);
+    if (!io_fs_is_in_memory(w->fs, w->open->file, w->file_offset + (offset - w->offset), length)) {
+        return false;
+    }
+    note_ready(w, offset, length, now_ns);
+    return true;
 }
 
 struct io_part window_part(const struct window *w, uint64_t offset, size_t size)
@@ -272,11 +319,8 @@ static void bring_next(struct window *w)
         return;
     }
     const struct window_wait *wait = list_entry(first, struct window_wait, link);
-    uint64_t piece_bytes = w->op_store->settings.layout->piece_length;
-    uint64_t piece_end = wait->offset - wait->offset % piece_bytes + piece_bytes;
-    uint64_t end = lesser(piece_end, w->offset + w->length);
     w->op_offset = wait->offset;
-    w->op_length = end > wait->offset + wait->length ? end - wait->offset : wait->length;
+    w->op_length = stretch_of(w, wait->offset, wait->length);
     w->op.done = on_brought;
     store_hold(w->op_store);
     io_work(w->op_store->settings.io, IO_POOL_READ, &w->op, run_bring, 0);
@@ -297,17 +341,6 @@ static void take_file(struct window *w)
     w->op_open = NULL;
 }
 
-static void note_ready(struct window *w)
-{
-    int64_t now_ns = io_now(w->op_store->settings.io);
-    uint64_t blocks = blocks_of(w, w->op_offset, w->op_length);
-    if (now_ns >= w->ready_until_ns) {
-        w->ready = 0;
-        w->ready_until_ns = now_ns + WINDOW_READY_NS;
-    }
-    w->ready |= blocks;
-}
-
 /* Whose range the job has dealt with. */
 static bool is_answered(const struct window *w, const struct window_wait *wait)
 {
@@ -323,7 +356,7 @@ static void on_brought(struct io_op *op, int status)
     list_init(&answered);
     take_file(w);
     if (status == 0) {
-        note_ready(w);
+        note_ready(w, w->op_offset, w->op_length, io_now(s->settings.io));
     }
     s->unsendable = s->unsendable || w->op_unsendable;
     list_for_each_safe (node, &w->waits) {

@@ -1,6 +1,7 @@
 /* Serving without a copy of ours: windows on files, through which io_send() takes what is to be sent as
  * it lies in the page cache. A worker opens the file and brings into memory what will be sent, so that the
- * loop waits for no disk; what was brought in lately is taken to be there still.
+ * loop waits for no disk; what was brought in lately is taken to be there still. Of a file that is open the loop
+ * may see for itself that all is there, and no worker is troubled.
  *
  * What no window shows (a block that lies in two files, small files, bytes in the part file, a file system
  * that cannot send) is read into memory by whoever serves it.
@@ -31,8 +32,8 @@ void window_put(struct window *);
 /* Frees all windows of the store; one in use goes when it is put. */
 void windows_forget(struct store *);
 
-/* Is the range, as far as anybody knows, in memory? */
-bool window_is_ready(const struct window *, uint64_t offset, uint64_t length, int64_t now_ns);
+/* Is the range, as far as anybody knows, in memory? Looks, if nobody does. */
+bool window_is_ready(struct window *, uint64_t offset, uint64_t length, int64_t now_ns);
 /* Bytes from offset of the torrent on, for io_send(). The window is ready there. */
 struct io_part window_part(const struct window *, uint64_t offset, size_t size);
 /* The file they come from, as the metainfo numbers it. */

@@ -323,6 +323,7 @@ struct io_fs_driver {
     int (*lock)(struct io_fs *, struct io_file *);
     int (*real_path)(struct io_fs *, const char *path, char *out, size_t size);
     int (*fetch)(struct io_fs *, struct io_file *, uint64_t offset, uint64_t length);
+    bool (*is_in_memory)(struct io_fs *, struct io_file *, uint64_t offset, uint64_t length);
 };
 
 struct io_fs {
@@ -430,6 +431,14 @@ static inline int io_fs_fetch(struct io_fs *fs, struct io_file *file, uint64_t o
                               uint64_t length)
 {
     return fs->driver->fetch(fs, file, offset, length);
+}
+
+/* Whether the whole stretch is there already, as after io_fs_fetch(). This alone may be asked on the loop's thread: it
+ * waits for no disk. False also when that cannot be known. */
+static inline bool io_fs_is_in_memory(struct io_fs *fs, struct io_file *file, uint64_t offset,
+                                      uint64_t length)
+{
+    return fs->driver->is_in_memory(fs, file, offset, length);
 }
 
 #endif

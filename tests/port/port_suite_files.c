@@ -472,12 +472,13 @@ static int fetching(struct io_fs *fs, const char *directory)
     CHECK(io_fs_fetch(fs, file, 10, 27) == SPATE_ESHORT);
     CHECK(io_fs_fetch(fs, file, 36, 1) == SPATE_ESHORT);
     CHECK(io_fs_fetch(fs, file, 1000, 1) == SPATE_ESHORT);
+    CHECK(!io_fs_is_in_memory(fs, file, 10, 27)); /* though the page that holds the rest may be */
     io_fs_close(fs, file);
     io_fs_close(fs, dir);
     return 0;
 }
 
-static void fetching_beyond_the_end_is_too_short(void **state)
+static void what_lies_beyond_the_end_is_neither_fetched_nor_there(void **state)
 {
     in_work(*state, fetching);
 }
@@ -597,7 +598,7 @@ const struct CMUnitTest *port_suite_files(size_t *count)
         PORT_TEST(a_listing_names_everything_once_and_never_the_dots),
         PORT_TEST(a_real_path_is_one_however_it_is_written),
         PORT_TEST(a_lock_is_exclusive_and_ends_with_its_file),
-        PORT_TEST(fetching_beyond_the_end_is_too_short),
+        PORT_TEST(what_lies_beyond_the_end_is_neither_fetched_nor_there),
         PORT_TEST(a_stretch_of_a_file_is_sent_between_bytes),
         PORT_TEST(a_file_that_ends_early_ends_the_sending_there),
     };

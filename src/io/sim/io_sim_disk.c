@@ -487,6 +487,17 @@ static int disk_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset, u
     return rc;
 }
 
+/* What the page cache holds is not modelled. */
+static bool disk_is_in_memory(struct io_fs *fs, struct io_file *file, uint64_t offset,
+                              uint64_t length)
+{
+    (void)fs;
+    (void)file;
+    (void)offset;
+    (void)length;
+    return false;
+}
+
 uint64_t io_sim_disk_peek(const struct io_file *file, uint64_t offset, uint8_t *bytes,
                           uint64_t size, struct io_sim_payload_place *place, bool *is_payload)
 {
@@ -519,6 +530,7 @@ static const struct io_fs_driver disk_driver = {
     .lock = io_sim_disk_lock,
     .real_path = io_sim_disk_real_path,
     .fetch = disk_fetch,
+    .is_in_memory = disk_is_in_memory,
 };
 
 /* ---- the disk --------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -543,6 +544,34 @@ static int files_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset, 
     return rc;
 }
 
+/* The kernel tells who may write a file which of its pages are there, and others that all are (mincore). The mapping is
+ * for that question only: nobody ever touches it. */
+static bool files_is_in_memory(struct io_fs *fs, struct io_file *file, uint64_t offset,
+                               uint64_t length)
+{
+    enum { PAGES_MAX = 1024 };
+    unsigned char there[PAGES_MAX]; /* a byte a page, of which one bit says so */
+    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t from = offset - offset % page_bytes;
+    uint64_t pages = (offset + length - from + page_bytes - 1) / page_bytes;
+    struct stat st;
+    (void)fs;
+    if (pages > PAGES_MAX || fstat(file->fd, &st) != 0 || (uint64_t)st.st_size < offset + length ||
+        faccessat(file->fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
+        return false;
+    }
+    void *mapped = mmap(NULL, pages * page_bytes, PROT_NONE, MAP_SHARED, file->fd, (off_t)from);
+    if (mapped == MAP_FAILED) {
+        return false;
+    }
+    bool all = mincore(mapped, pages * page_bytes, there) == 0;
+    munmap(mapped, pages * page_bytes);
+    for (uint64_t i = 0; all && i < pages; i++) {
+        all = there[i] & 1;
+    }
+    return all;
+}
+
 static const struct io_fs_driver files_driver = {
     .open_path = files_open_path,
     .open = files_open,
@@ -562,6 +591,7 @@ static const struct io_fs_driver files_driver = {
     .lock = files_lock,
     .real_path = files_real_path,
     .fetch = files_fetch,
+    .is_in_memory = files_is_in_memory,
 };
 
 struct io_fs io_uv_files(void)

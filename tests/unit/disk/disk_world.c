@@ -244,6 +244,13 @@ static int fs_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset, uin
     return w->fail_read ? w->fail_read : io_fs_fetch(w->real, file, offset, length);
 }
 
+static bool fs_is_in_memory(struct io_fs *fs, struct io_file *file, uint64_t offset,
+                            uint64_t length)
+{
+    const struct disk_world *w = files_of(fs);
+    return w->warm && io_fs_is_in_memory(w->real, file, offset, length);
+}
+
 static const struct io_fs_driver fs_driver = {
     .open_path = fs_open_path,
     .open = fs_open,
@@ -263,6 +270,7 @@ static const struct io_fs_driver fs_driver = {
     .lock = fs_lock,
     .real_path = fs_real_path,
     .fetch = fs_fetch,
+    .is_in_memory = fs_is_in_memory,
 };
 
 /* ---- its life ---- */

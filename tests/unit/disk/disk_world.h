@@ -28,6 +28,7 @@ struct disk_world {
     uint64_t fail_write_after; /* bytes that are written before fail_write counts */
     bool no_full_allocation;   /* SPATE_EUNSUPPORTED */
     uint64_t free_bytes;       /* what the file system says; UINT64_MAX: the truth */
+    bool warm;                 /* what files have in memory can be known */
     /* What was done. */
     uint64_t written_bytes, read_bytes, fetched_bytes;
     uint32_t fetches, writes, opens_for_writing, file_syncs, directory_syncs;

@@ -96,7 +96,7 @@ static int bring(struct window *w, uint64_t offset, uint64_t length)
     return wait.status;
 }
 
-static bool is_ready(const struct window *w, uint64_t offset, uint64_t length)
+static bool is_ready(struct window *w, uint64_t offset, uint64_t length)
 {
     return window_is_ready(w, offset, length, io_now(&f.w->io));
 }
@@ -141,6 +141,37 @@ static void it_is_ready_for_the_next_who_asks_and_not_for_ever(void **state)
     assert_true(is_ready(w, 16 * KIB, 16 * KIB));
     assert_false(
         window_is_ready(w, 16 * KIB, 16 * KIB, io_now(&f.w->io) + 3600 * INT64_C(1000000000)));
+    window_put(w);
+}
+
+static void what_is_seen_to_be_in_memory_needs_no_job(void **state)
+{
+    (void)state;
+    f.w->warm = true; /* all of it was written a moment ago */
+    struct window *first = window_get(f.store, 0, 16 * KIB);
+    assert_true(is_ready(first, 0, 256 * KIB)); /* the file was open from the writing */
+    struct window *next = window_get(f.store, MIB + 16 * KIB, 16 * KIB);
+    assert_ptr_not_equal(next, first);
+    assert_true(is_ready(next, MIB + 16 * KIB, 16 * KIB));
+    assert_int_equal(f.w->fetches, 0);
+    expect_part(next, MIB + 16 * KIB, 240 * KIB);
+    f.w->warm = false; /* it is remembered with the rest of its piece, and of that only */
+    assert_true(is_ready(next, MIB + 16 * KIB, 240 * KIB));
+    assert_false(is_ready(next, MIB + 256 * KIB, 16 * KIB));
+    window_put(first);
+    window_put(next);
+}
+
+static void a_file_that_is_not_open_is_opened_by_a_job(void **state)
+{
+    (void)state;
+    store_close_files(f.store);
+    disk_world_run(f.w);
+    f.w->warm = true;
+    struct window *w = window_get(f.store, 0, 16 * KIB);
+    assert_false(is_ready(w, 0, 16 * KIB));
+    assert_int_equal(bring(w, 0, 16 * KIB), 0);
+    assert_true(is_ready(w, 512 * KIB, 16 * KIB));
     window_put(w);
 }
 
@@ -299,6 +330,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_was_brought_in_is_ready_with_the_rest_of_its_piece),
         TEST(it_is_ready_for_the_next_who_asks_and_not_for_ever),
+        TEST(what_is_seen_to_be_in_memory_needs_no_job),
+        TEST(a_file_that_is_not_open_is_opened_by_a_job),
         TEST(those_who_wait_for_one_window_share_a_job),
         TEST(who_waits_for_another_piece_of_it_gets_a_job_of_his_own),
         cmocka_unit_test_setup_teardown(a_large_piece_is_cut_into_windows, setup_large_pieces,

@@ -376,6 +376,24 @@ static void old_kernels_and_containers_follow_no_link_either(void **state)
     assert_int_equal(open_without_openat2(EPERM), 0);
 }
 
+static void what_was_never_read_or_written_is_not_in_memory(void **state)
+{
+    (void)state;
+    enum { KIB = 1024, THERE = 512 * KIB };
+    static uint8_t bytes[64 * KIB];
+    struct iovec v = {bytes, sizeof bytes};
+    struct io_file *file = create("holes");
+    assert_int_equal(io_fs_truncate(place.fs, file, 1024 * KIB), 0);
+    assert_int_equal(io_fs_write(place.fs, file, THERE, &v, 1), sizeof bytes);
+    assert_true(io_fs_is_in_memory(place.fs, file, THERE, sizeof bytes));
+    assert_true(io_fs_is_in_memory(place.fs, file, THERE + 100, 16 * KIB));
+    assert_false(io_fs_is_in_memory(place.fs, file, THERE - 1, 16 * KIB));
+    assert_false(io_fs_is_in_memory(place.fs, file, THERE, sizeof bytes + 1));
+    assert_false(io_fs_is_in_memory(place.fs, file, 0, 1024 * KIB));
+    assert_false(io_fs_is_in_memory(place.fs, file, 2048 * KIB, 16 * KIB));
+    io_fs_close(place.fs, file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_locked_file_is_locked_until_it_is_closed),
         cmocka_unit_test(a_rename_replaces_and_a_removal_removes),
         cmocka_unit_test(a_list_names_everything_once_also_when_two_are_read_at_once),
+        cmocka_unit_test(what_was_never_read_or_written_is_not_in_memory),
     };
     return cmocka_run_group_tests(tests, place_open, place_close);
 }
