@@ -16,10 +16,11 @@ enum {
 
 /* ---- incoming connections -------------------------------------------------------------------- */
 
-/* There is room again, perhaps. */
-static void listen_again(struct session *s)
+/* Perhaps there is room again: listeners that were left alone are watched. */
+static void on_room_due(struct timer *timer, int64_t now_ns)
 {
-    timer_set(&s->env.timers, &s->room_timer, INT64_MAX);
+    struct session *s = list_entry(timer, struct session, room_timer);
+    (void)now_ns;
     for (int i = 0; i < SESSION_FAMILIES; i++) {
         struct session_socket *listener = &s->listeners[i];
         if (listener->socket && !listener->op.active) {
@@ -28,18 +29,12 @@ static void listen_again(struct session *s)
     }
 }
 
-static void on_room_due(struct timer *timer, int64_t now_ns)
-{
-    (void)now_ns;
-    listen_again(list_entry(timer, struct session, room_timer));
-}
-
 /* One that had not named a torrent has gone, or has named one. */
 static void unnamed_leaves(struct session *s)
 {
     s->unnamed_count--;
     if (s->room_timer.armed) {
-        listen_again(s);
+        timer_set(&s->env.timers, &s->room_timer, io_now(s->env.io));
     }
 }
 

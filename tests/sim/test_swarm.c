@@ -446,6 +446,44 @@ static void who_has_just_come_makes_no_room_for_the_next(void **state)
     world_destroy(w);
 }
 
+static void who_dials_in_over_either_family_waits_and_gets_in(void **state)
+{
+    (void)state;
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
+    struct mute mutes[LIMIT_UNNAMED_CONNECTIONS] = {0}, late[2] = {0};
+    struct world *w = world_create(12);
+    struct io_sim_link link = home(0);
+    struct addr from, to;
+    struct io *io;
+    w->has_v6 = true;
+    world_set_torrent(w, &torrent);
+    struct world_peer *seed = world_add(w, &link, true);
+    assert_true(addr_parse(&from, span_text("[fd00::7:1]:0")));
+    assert_true(addr_parse(&to, span_text("[fd00::1]:6881")));
+    to.port = seed->address.port;
+    const uint8_t ip[4] = {10, 77, 0, 1};
+    assert_int_equal(io_sim_host_create(w->sim, "stranger", addr_v4(ip, 0), from, &io), 0);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    for (uint32_t i = 0; i < LIMIT_UNNAMED_CONNECTIONS; i++) {
+        mute_dial(&mutes[i], io, seed);
+    }
+    assert_true(world_run(w, WORLD_SECOND_NS / 4));
+    assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
+    mute_dial(&late[0], io, seed);
+    late[1].connected.done = mute_on_connected;
+    assert_int_equal(io_tcp_connect(io, NULL, &to, &late[1].connected, &late[1].socket), 0);
+    assert_true(world_run(w, WORLD_SECOND_NS / 4));
+    assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
+    for (uint32_t i = 0; i < LIMIT_UNNAMED_CONNECTIONS; i++) {
+        io_close(io, mutes[i].socket);
+    }
+    assert_true(world_run(w, WORLD_SECOND_NS / 4));
+    assert_int_equal(seed->session->unnamed_count, 2);
+    io_close(io, late[0].socket);
+    io_close(io, late[1].socket);
+    world_destroy(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_dial_that_is_broken_off_is_not_repeated_at_a_victim),
         cmocka_unit_test(so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes),
         cmocka_unit_test(who_has_just_come_makes_no_room_for_the_next),
+        cmocka_unit_test(who_dials_in_over_either_family_waits_and_gets_in),
         cmocka_unit_test(peers_meet_through_an_http_tracker),
         cmocka_unit_test(peers_that_were_named_by_hand_need_no_tracker),
         cmocka_unit_test(one_leecher_takes_about_what_the_line_takes),

@@ -180,8 +180,12 @@ struct world_peer *world_add_host(struct world *w, const struct io_sim_link *lin
     p->link = *link;
     p->wanted = UINT32_MAX;
     snprintf(host, sizeof host, "%s-%d", name, w->peer_count);
-    MUST(io_sim_host_create(w->sim, host, p->address, (struct addr){.family = ADDR_NONE}, &p->io) ==
-         0);
+    struct addr v6 = {.family = ADDR_NONE};
+    if (w->has_v6) {
+        const uint8_t bytes[16] = {[0] = 0xfd, [14] = ip[2], [15] = ip[3]};
+        v6 = addr_v6(bytes, PEER_PORT);
+    }
+    MUST(io_sim_host_create(w->sim, host, p->address, v6, &p->io) == 0);
     MUST(bitset_init(&p->proven, w->piece_count) == 0);
     MUST(bitset_init(&p->news, w->piece_count) == 0);
     MUST(bitset_init(&p->durable, w->piece_count) == 0);
