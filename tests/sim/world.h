@@ -98,8 +98,8 @@ struct world {
     int64_t resume_after_ns;
     /* Syncs fail, and lose what was written: its owner may learn that a moment later. */
     bool disks_fail;
-
     bool has_v6; /* hosts that are added have an IPv6 address as well */
+
     /* Called every look_ns of the world's time, and before a session that has said goodbye is freed.
      * NULL: sessions are only asked for their consistency. */
     int64_t look_ns;
