@@ -4,7 +4,8 @@
  * it came, since an info-hash may hold zero bytes, which libmicrohttpd's own parsing would cut.
  *
  * Connections are kept, as HTTP/1.1 has it: who has many torrents here comes again soon. While many are
- * open each answer is the last of its connection, so that those who idle keep nobody out. */
+ * open each answer is the last of its connection, so that those who idle keep nobody else out; of one address
+ * they count against its maximum until they have been idle for long enough. */
 #include "apps/tracker/http_front.h"
 
 #include "io/uv/io_uv.h"
@@ -19,7 +20,7 @@ enum {
     CONNECTIONS_KEPT = CONNECTIONS_MAX / 2, /* with more than these none is kept after its answer */
     CONNECTIONS_PER_ADDRESS = 200,
     CONNECTION_BYTES = 16384, /* request line and header */
-    IDLE_S = 10,
+    IDLE_S = 5,               /* more than the program spate keeps them idle */
 };
 
 struct request {

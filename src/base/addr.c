@@ -28,6 +28,11 @@ bool addr_same_ip(const struct addr *a, const struct addr *b)
     return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
 }
 
+bool addr_same_network(const struct addr *a, const struct addr *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, a->family == ADDR_V6 ? 8 : 4) == 0;
+}
+
 bool addr_equals(const struct addr *a, const struct addr *b)
 {
     return addr_same_ip(a, b) && a->port == b->port;

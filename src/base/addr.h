@@ -21,6 +21,8 @@ struct addr addr_v4(const uint8_t ip[4], uint16_t port);
 struct addr addr_v6(const uint8_t ip[16], uint16_t port);
 bool addr_equals(const struct addr *, const struct addr *);
 bool addr_same_ip(const struct addr *, const struct addr *);
+/* The same IPv4 address, or addresses of one IPv6 /64, which one subscriber has to himself. */
+bool addr_same_network(const struct addr *, const struct addr *);
 /* "1.2.3.4:80", "[::1]:80"; without a port it is 0. False when text is not exactly an address. */
 bool addr_parse(struct addr *, struct span text);
 /* Always terminates; returns out. The port is left out when it is 0. */

@@ -40,6 +40,7 @@
 #define LIMIT_PEERS_PER_TORRENT       80u          /* connected, default */
 #define LIMIT_PEERBOOK                3000u        /* known addresses of one torrent */
 #define LIMIT_UNNAMED_CONNECTIONS     100u         /* incoming that have not named a torrent yet */
+#define LIMIT_UNNAMED_PER_NETWORK     20u          /* of these, from one IPv4 address or IPv6 /64 */
 #define LIMIT_CONNECTIONS_PER_IP      4u           /* of one torrent, to or from one address */
 #define LIMIT_DIALLING                24u          /* connections of one torrent that are being opened by us */
 #define LIMIT_PARTIAL_PIECES          2048u

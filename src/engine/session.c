@@ -75,12 +75,26 @@ static const struct conn_owner unnamed_owner = {
 };
 
 /* Those who have not named a torrent are few. When there are as many as may be, the one that has had time to do so
- * makes room for the next; while none has, who dials waits in the listener's queue. */
-static void make_room(struct session *s)
+ * makes room for the next; while none has, who dials waits in the listener's queue. From one network there are never
+ * so many that others would have to wait: its own oldest makes room, whatever its age. */
+static void make_room(struct session *s, const struct addr *next)
 {
-    struct list *oldest = list_first(&s->unnamed);
-    if (s->unnamed_count >= LIMIT_UNNAMED_CONNECTIONS && oldest) {
-        conn_close(list_entry(oldest, struct conn, link), SPATE_ELIMIT);
+    struct conn *oldest = NULL;
+    uint32_t count = 0;
+    list_for_each (node, &s->unnamed) {
+        struct conn *c = list_entry(node, struct conn, link);
+        if (addr_same_network(&c->address, next)) {
+            oldest = oldest ? oldest : c;
+            count++;
+        }
+    }
+    if (count < LIMIT_UNNAMED_PER_NETWORK) {
+        struct list *first = list_first(&s->unnamed);
+        bool full = s->unnamed_count >= LIMIT_UNNAMED_CONNECTIONS && first;
+        oldest = full ? list_entry(first, struct conn, link) : NULL;
+    }
+    if (oldest) {
+        conn_close(oldest, SPATE_ELIMIT);
     }
 }
 
@@ -100,7 +114,7 @@ static void accept_one(struct session *s, struct io_socket *socket, const struct
         io_close(s->env.io, socket);
         return;
     }
-    make_room(s);
+    make_room(s, peer);
     if (conn_adopt(&s->env, socket, peer, &unnamed_owner, s, &c) == 0) {
         list_push_back(&s->unnamed, &c->link);
         s->unnamed_count++;

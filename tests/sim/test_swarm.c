@@ -254,6 +254,7 @@ static void a_seed_without_descriptors_for_a_while_loses_no_piece(void **state)
 
 /* Somebody who opens a connection and says nothing, or shakes hands and says nothing more. */
 struct mute {
+    struct io *io; /* crowd_dial()'s */
     struct io_socket *socket;
     struct io_op connected;
 };
@@ -381,30 +382,76 @@ static void a_dial_that_is_broken_off_is_not_repeated_at_a_victim(void **state)
     world_destroy(w);
 }
 
+/* So many from each host that none has more than its share of the places. */
+enum { MUTES_PER_HOST = LIMIT_UNNAMED_PER_NETWORK - 5 };
+
+static void crowd_dial(struct world *w, struct mute *mutes, uint32_t count,
+                       const struct world_peer *p)
+{
+    struct io *io = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        io = i % MUTES_PER_HOST == 0 ? stranger(w, (uint8_t)(i / MUTES_PER_HOST + 1)) : io;
+        mutes[i].io = io;
+        mute_dial(&mutes[i], io, p);
+    }
+}
+
 static void so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes(void **state)
 {
     (void)state;
     const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
-    struct mute mutes[LIMIT_UNNAMED_CONNECTIONS + 1] = {0};
+    struct mute first = {0}, mutes[LIMIT_UNNAMED_CONNECTIONS] = {0};
     struct world *w = world_create(10);
     struct io_sim_link link = home(0);
-    world_set_torrent(w, &torrent);
-    struct world_peer *seed = world_add(w, &link, true);
-    struct io *io = stranger(w, 1);
-    assert_true(world_run(w, WORLD_SECOND_NS));
-    for (uint32_t i = 0; i <= LIMIT_UNNAMED_CONNECTIONS; i++) {
-        mute_dial(&mutes[i], io, seed);
-        if (i == 0 || i + 2 >= LIMIT_UNNAMED_CONNECTIONS) {
-            assert_true(world_run(w, WORLD_SECOND_NS / 2));
-            assert_int_equal(seed->session->unnamed_count,
-                             i < LIMIT_UNNAMED_CONNECTIONS ? i + 1 : LIMIT_UNNAMED_CONNECTIONS);
-        }
-    }
     uint8_t byte;
     const struct iovec v = {.iov_base = &byte, .iov_len = 1};
+    world_set_torrent(w, &torrent);
+    struct world_peer *seed = world_add(w, &link, true);
+    struct io *io = stranger(w, 99);
     assert_true(world_run(w, WORLD_SECOND_NS));
-    for (uint32_t i = 0; i <= LIMIT_UNNAMED_CONNECTIONS; i++) {
-        assert_int_equal(io_receive(io, mutes[i].socket, &v, 1) == SPATE_EAGAIN, i > 0);
+    mute_dial(&first, io, seed);
+    assert_true(world_run(w, WORLD_SECOND_NS / 2));
+    assert_int_equal(seed->session->unnamed_count, 1);
+    crowd_dial(w, mutes, LIMIT_UNNAMED_CONNECTIONS - 1, seed);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
+    mutes[LIMIT_UNNAMED_CONNECTIONS - 1].io = io;
+    mute_dial(&mutes[LIMIT_UNNAMED_CONNECTIONS - 1], io, seed);
+    assert_true(world_run(w, WORLD_SECOND_NS / 2));
+    assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
+    assert_int_not_equal(io_receive(io, first.socket, &v, 1), SPATE_EAGAIN);
+    io_close(io, first.socket);
+    for (uint32_t i = 0; i < LIMIT_UNNAMED_CONNECTIONS; i++) {
+        assert_int_equal(io_receive(mutes[i].io, mutes[i].socket, &v, 1), SPATE_EAGAIN);
+        io_close(mutes[i].io, mutes[i].socket);
+    }
+    world_destroy(w);
+}
+
+static void one_network_has_its_share_of_the_places_and_no_more(void **state)
+{
+    (void)state;
+    enum { ALL = 3 * LIMIT_UNNAMED_CONNECTIONS };
+    const struct world_torrent torrent = {single, 1, 65536, WORLD_TRACKER_NONE};
+    static struct mute mutes[ALL];
+    struct mute other = {0};
+    struct world *w = world_create(13);
+    struct io_sim_link link = home(0);
+    uint8_t byte;
+    const struct iovec v = {.iov_base = &byte, .iov_len = 1};
+    world_set_torrent(w, &torrent);
+    struct world_peer *seed = world_add(w, &link, true);
+    struct io *io = stranger(w, 1), *honest = stranger(w, 2);
+    assert_true(world_run(w, WORLD_SECOND_NS));
+    mute_dial(&other, honest, seed);
+    for (int i = 0; i < ALL; i++) {
+        mute_dial(&mutes[i], io, seed);
+    }
+    assert_true(world_run(w, WORLD_SECOND_NS / 2));
+    assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_PER_NETWORK + 1);
+    assert_int_equal(io_receive(honest, other.socket, &v, 1), SPATE_EAGAIN);
+    io_close(honest, other.socket);
+    for (int i = 0; i < ALL; i++) {
         io_close(io, mutes[i].socket);
     }
     world_destroy(w);
@@ -422,25 +469,22 @@ static void who_has_just_come_makes_no_room_for_the_next(void **state)
     const struct iovec v = {.iov_base = &byte, .iov_len = 1};
     world_set_torrent(w, &torrent);
     struct world_peer *seed = world_add(w, &link, true);
-    struct io *io = stranger(w, 1);
     assert_true(world_run(w, WORLD_SECOND_NS));
-    for (int i = 0; i < ALL; i++) {
-        mute_dial(&mutes[i], io, seed);
-    }
+    crowd_dial(w, mutes, ALL, seed);
     assert_true(world_run(w, WORLD_SECOND_NS / 2));
     assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
-    io_close(io, mutes[0].socket); /* its place is another's at once */
+    io_close(mutes[0].io, mutes[0].socket); /* its place is another's at once */
     assert_true(world_run(w, WORLD_SECOND_NS / 4));
     assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
     for (int i = 1; i < ALL; i++) {
-        assert_int_equal(io_receive(io, mutes[i].socket, &v, 1), SPATE_EAGAIN);
+        assert_int_equal(io_receive(mutes[i].io, mutes[i].socket, &v, 1), SPATE_EAGAIN);
     }
     assert_true(world_run(w, WORLD_SECOND_NS));
     assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
     uint32_t open = 0;
     for (int i = 1; i < ALL; i++) {
-        open += io_receive(io, mutes[i].socket, &v, 1) == SPATE_EAGAIN;
-        io_close(io, mutes[i].socket);
+        open += io_receive(mutes[i].io, mutes[i].socket, &v, 1) == SPATE_EAGAIN;
+        io_close(mutes[i].io, mutes[i].socket);
     }
     assert_int_equal(open, LIMIT_UNNAMED_CONNECTIONS); /* the others had their second */
     world_destroy(w);
@@ -461,12 +505,10 @@ static void who_dials_in_over_either_family_waits_and_gets_in(void **state)
     assert_true(addr_parse(&from, span_text("[fd00::7:1]:0")));
     assert_true(addr_parse(&to, span_text("[fd00::1]:6881")));
     to.port = seed->address.port;
-    const uint8_t ip[4] = {10, 77, 0, 1};
+    const uint8_t ip[4] = {10, 77, 0, 99};
     assert_int_equal(io_sim_host_create(w->sim, "stranger", addr_v4(ip, 0), from, &io), 0);
     assert_true(world_run(w, WORLD_SECOND_NS));
-    for (uint32_t i = 0; i < LIMIT_UNNAMED_CONNECTIONS; i++) {
-        mute_dial(&mutes[i], io, seed);
-    }
+    crowd_dial(w, mutes, LIMIT_UNNAMED_CONNECTIONS, seed);
     assert_true(world_run(w, WORLD_SECOND_NS / 4));
     assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
     mute_dial(&late[0], io, seed);
@@ -475,7 +517,7 @@ static void who_dials_in_over_either_family_waits_and_gets_in(void **state)
     assert_true(world_run(w, WORLD_SECOND_NS / 4));
     assert_int_equal(seed->session->unnamed_count, LIMIT_UNNAMED_CONNECTIONS);
     for (uint32_t i = 0; i < LIMIT_UNNAMED_CONNECTIONS; i++) {
-        io_close(io, mutes[i].socket);
+        io_close(mutes[i].io, mutes[i].socket);
     }
     assert_true(world_run(w, WORLD_SECOND_NS / 4));
     assert_int_equal(seed->session->unnamed_count, 2);
@@ -498,6 +540,7 @@ int main(void)
         cmocka_unit_test(so_many_pieces_are_allowed_fast_and_no_more),
         cmocka_unit_test(a_dial_that_is_broken_off_is_not_repeated_at_a_victim),
         cmocka_unit_test(so_many_may_wait_without_naming_a_torrent_and_the_oldest_goes),
+        cmocka_unit_test(one_network_has_its_share_of_the_places_and_no_more),
         cmocka_unit_test(who_has_just_come_makes_no_room_for_the_next),
         cmocka_unit_test(who_dials_in_over_either_family_waits_and_gets_in),
         cmocka_unit_test(peers_meet_through_an_http_tracker),

@@ -487,15 +487,14 @@ static int disk_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset, u
     return rc;
 }
 
-/* What the page cache holds is not modelled. */
+/* What the page cache holds is not modelled: it is said to have some places of a file and not others, so that those who
+ * ask go either way. */
 static bool disk_is_in_memory(struct io_fs *fs, struct io_file *file, uint64_t offset,
                               uint64_t length)
 {
     (void)fs;
-    (void)file;
-    (void)offset;
-    (void)length;
-    return false;
+    return file->node && offset + length <= file->node->pages.length &&
+           ((offset >> 14 ^ offset >> 16 ^ offset >> 18) & 1) == 0;
 }
 
 uint64_t io_sim_disk_peek(const struct io_file *file, uint64_t offset, uint8_t *bytes,

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,6 +27,7 @@
 struct io_file {
     int fd;
     bool is_directory;
+    bool may_look;   /* files_is_in_memory() may be asked of it */
     DIR *names;      /* of a directory that is being listed */
     uint64_t cursor; /* where names stands */
 };
@@ -139,6 +142,24 @@ static int open_beneath(int dir_fd, const char *name, int flags)
     return fd;
 }
 
+/* Whether the loop may ask which pages of it are in memory. The kernel tells a file's owner, and tells some others that
+ * all are (mincore); and on file systems that ask a server or a daemon the question itself may have to wait. */
+static bool may_look(int fd, const struct stat *st)
+{
+    static const uint32_t local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC,       BTRFS_SUPER_MAGIC,
+                                     F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC};
+    struct statfs system;
+    if (!S_ISREG(st->st_mode) || st->st_uid != geteuid() || fstatfs(fd, &system) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
+        if ((uint32_t)system.f_type == local[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int files_open(struct io_fs *fs, struct io_file *dir, const char *name, int flags,
                       struct io_file **out)
 {
@@ -167,7 +188,11 @@ static int files_open(struct io_fs *fs, struct io_file *dir, const char *name, i
         close(fd);
         return rc;
     }
-    return file_create(fd, flags, out);
+    rc = file_create(fd, flags, out);
+    if (rc == 0) {
+        (*out)->may_look = may_look(fd, &st);
+    }
+    return rc;
 }
 
 static void files_close(struct io_fs *fs, struct io_file *file)
@@ -544,8 +569,7 @@ static int files_fetch(struct io_fs *fs, struct io_file *file, uint64_t offset, 
     return rc;
 }
 
-/* The kernel tells who may write a file which of its pages are there, and others that all are (mincore). The mapping is
- * for that question only: nobody ever touches it. */
+/* The mapping is for this question only: nobody ever touches it. */
 static bool files_is_in_memory(struct io_fs *fs, struct io_file *file, uint64_t offset,
                                uint64_t length)
 {
@@ -556,8 +580,8 @@ static bool files_is_in_memory(struct io_fs *fs, struct io_file *file, uint64_t 
     uint64_t pages = (offset + length - from + page_bytes - 1) / page_bytes;
     struct stat st;
     (void)fs;
-    if (pages > PAGES_MAX || fstat(file->fd, &st) != 0 || (uint64_t)st.st_size < offset + length ||
-        faccessat(file->fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
+    if (!file->may_look || pages > PAGES_MAX || fstat(file->fd, &st) != 0 ||
+        (uint64_t)st.st_size < offset + length) {
         return false;
     }
     void *mapped = mmap(NULL, pages * page_bytes, PROT_NONE, MAP_SHARED, file->fd, (off_t)from);

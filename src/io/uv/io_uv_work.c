@@ -1,6 +1,6 @@
 /* Worker pools. Each has a queue under a lock, which is held for a few instructions: a job is tens of microseconds or
  * more. A job that a worker has taken has op->run cleared, which is what cancelling looks at. What is finished goes
- * back without a lock, so that a worker never waits for the loop. */
+ * back without a lock. */
 #include "io/uv/io_uv_work.h"
 
 #include <pthread.h>
@@ -9,14 +9,15 @@
 /* Threads of the pools that mostly wait for a disk. */
 enum { READ_THREADS = 2, WRITE_THREADS = 2, SYNC_THREADS = 1 };
 
-/* For the loop, which is woken unless it has been for one before. */
+/* For the loop, which is woken unless it has been for one before. Who finds the list empty must also see that libuv has
+ * noted the wake-up before as delivered, or it would send none: hence acquire as well as release, here and there. */
 static void hand_over(struct io_uv_work *work, struct io_op *op)
 {
     struct list *before = atomic_load_explicit(&work->finished, memory_order_relaxed);
     do {
         op->link.next = before;
     } while (!atomic_compare_exchange_weak_explicit(&work->finished, &before, &op->link,
-                                                    memory_order_release, memory_order_relaxed));
+                                                    memory_order_acq_rel, memory_order_relaxed));
     if (!before) {
         uv_async_send(&work->finishing);
     }
@@ -60,9 +61,9 @@ static void finish(struct io_uv_work *work, struct io_op *op, int status)
 static void work_on_finishing(uv_async_t *async)
 {
     struct io_uv_work *work = async->data;
-    struct list *last = atomic_exchange_explicit(&work->finished, NULL, memory_order_acquire);
+    struct list *last = atomic_exchange_explicit(&work->finished, NULL, memory_order_acq_rel);
     struct list *first = NULL;
-    while (last) {
+    while (last) { /* turned round: in the order in which they ended */
         struct list *before = last->next;
         last->next = first;
         first = last;

@@ -76,6 +76,19 @@ static void the_compact_form_is_that_of_bep_23_and_bep_7(void **state)
     assert_true(addr_same_ip(&a, &other));
 }
 
+static void a_network_is_an_ipv4_address_or_an_ipv6_64(void **state)
+{
+    (void)state;
+    struct addr a = parsed("1.2.3.4:1"), b = parsed("1.2.3.4:2"), c = parsed("1.2.3.5:1");
+    assert_true(addr_same_network(&a, &b));
+    assert_false(addr_same_network(&a, &c));
+    struct addr d = parsed("[2001:db8::7]:1"), e = parsed("[2001:db8::8:7]:1"),
+                f = parsed("[2001:db8:0:1::7]:1"), g = parsed("[102:304::]:1");
+    assert_true(addr_same_network(&d, &e));
+    assert_false(addr_same_network(&d, &f));
+    assert_false(addr_same_network(&a, &g));
+}
+
 static void a_mapped_address_is_the_ipv4_one(void **state)
 {
     (void)state;
@@ -144,6 +157,7 @@ int main(void)
         cmocka_unit_test(what_is_formatted_parses_again),
         cmocka_unit_test(what_is_no_address_is_refused),
         cmocka_unit_test(the_compact_form_is_that_of_bep_23_and_bep_7),
+        cmocka_unit_test(a_network_is_an_ipv4_address_or_an_ipv6_64),
         cmocka_unit_test(a_mapped_address_is_the_ipv4_one),
         cmocka_unit_test(kinds_of_address_are_known),
     };
