@@ -102,15 +102,20 @@ void unmap_file(struct mapping mapping)
     close(mapping.fd);
 }
 
+static int digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static void read_hex(const char *text, uint8_t *out, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        unsigned value;
-        if (sscanf(text + 2 * i, "%2x", &value) != 1) {
+        int high = digit(text[2 * i]), low = high < 0 ? -1 : digit(text[2 * i + 1]);
+        if (low < 0) {
             errno = 0;
             fail("bad hexadecimal digits in the list of torrents");
         }
-        out[i] = (uint8_t)value;
+        out[i] = (uint8_t)(high << 4 | low);
     }
 }
 

@@ -1,6 +1,6 @@
 /* The open payload files of a session: least recently used first out, under one maximum. A file that is in
- * use is never closed; then the maximum may be passed by as many files as there are workers. All calls come
- * from workers. */
+ * use is never closed; then the maximum may be passed by as many files as there are workers. Any thread;
+ * opening and closing files is for workers, but for the last reference that the loop puts. */
 #ifndef DISK_OPEN_FILES_H
 #define DISK_OPEN_FILES_H
 

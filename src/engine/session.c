@@ -11,8 +11,8 @@ enum {
     SESSION_DATAGRAMS = 16,
     SESSION_PORT_TRIES = 8, /* a free TCP port whose UDP twin is free too */
 };
-#define NAMING_NS                                                                                  \
-    INT64_C(1000000000) /* in which nobody has to make room: a handshake is on its way */
+/* In which nobody has to make room for others: a handshake is on its way. */
+#define NAMING_NS INT64_C(1000000000)
 
 /* ---- incoming connections -------------------------------------------------------------------- */
 

@@ -26,8 +26,8 @@ struct session {
     uint32_t held_count; /* of torrents that are held */
     struct list unnamed; /* connections that have not named their torrent */
     uint32_t unnamed_count;
-    struct timer
-        room_timer; /* armed: nobody is accepted until then, or until one of them has gone */
+    /* Armed: nobody is accepted until then, or until one of them has gone. */
+    struct timer room_timer;
     struct session_socket listeners[SESSION_FAMILIES], datagrams[SESSION_FAMILIES];
     uint8_t *datagram_bytes; /* of one batch */
     struct io_op wake_op;

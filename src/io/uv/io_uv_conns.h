@@ -29,7 +29,7 @@ struct io_uv_conn {
     struct io_uv_route route;
     struct io_bind bind;            /* of route */
     char *texts[IO_UV_ROUTE_TEXTS]; /* of route and bind; owned */
-    bool reached_public;            /* a socket of it led to a public address */
+    bool reached_public;            /* a socket of it led, or was to lead, to a public address */
     bool lent_again;                /* after it was kept */
     bool replaced;                  /* libcurl found it closed then, and opened another */
     bool kept;                      /* it is open, and */
