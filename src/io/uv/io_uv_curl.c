@@ -99,6 +99,18 @@ void io_uv_curl_init(struct io_uv_curl *c, struct io_uv_loop *loop, void (*done)
     c->done = done;
 }
 
+/* What a multi handle does at its end heeds CURLOPT_NOSIGNAL as the last handle had it that was added with no share of
+ * its own. None of the transfers is such a one, so libcurl would change what the program does about SIGPIPE. */
+static bool leave_signals_alone(CURLM *multi)
+{
+    CURL *easy = curl_easy_init();
+    bool done = easy && curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+                curl_multi_add_handle(multi, easy) == CURLM_OK &&
+                curl_multi_remove_handle(multi, easy) == CURLM_OK;
+    curl_easy_cleanup(easy);
+    return done;
+}
+
 int io_uv_curl_start(struct io_uv_curl *c)
 {
     if (c->multi) {
@@ -109,7 +121,9 @@ int io_uv_curl_start(struct io_uv_curl *c)
         return SPATE_ENOMEM;
     }
     c->multi = curl_multi_init();
-    if (!c->multi) {
+    if (!c->multi || !leave_signals_alone(c->multi)) {
+        curl_multi_cleanup(c->multi); /* NULL is allowed */
+        c->multi = NULL;
         curl_global_cleanup();
         return SPATE_ENOMEM;
     }
