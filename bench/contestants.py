@@ -31,7 +31,8 @@ def grouped(arguments):
 
 def general(passed, address, port):
     """Settings without what differs from measurement to measurement for no other reason than that there are many."""
-    words = [(re.escape(HOME) + r"[^\s;\",]*", "PATH"), (r"\b%s\b" % re.escape(address), "ADDRESS")]
+    words = [(r"(?:%s|%s)[^\s;\",]*" % (re.escape(HOME), re.escape(BENCH)), "PATH"),
+             (r"\b%s\b" % re.escape(address), "ADDRESS")]
     words += [(r"\b%d\b" % (int(port) + more), "PORT%s" % ("+%d" % more if more else "")) for more in (0, 1, 1000)]
     for pattern, word in words:
         passed = [re.sub(pattern, word, text) for text in passed]
