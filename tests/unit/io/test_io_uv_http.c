@@ -2,9 +2,7 @@
 #include "uv_world.h"
 
 #include "base/limits.h"
-#include "dns_server.h"
-#include "own_network.h"
-#include "web_server.h"
+#include "web_net.h"
 
 /* ---- pages ------------------------------------------------------------------------------------- */
 
@@ -318,27 +316,19 @@ static const struct dns_entry names[] = {
     {"silent.test", NULL},
     {NULL, NULL}};
 
-/* One server on loopback, one on a public address. */
-static struct {
-    struct dns_server dns;
-    struct web_server local, public;
-} net;
+static struct web_net net;
 
 static int start(void **state)
 {
     (void)state;
-    dns_server_start(&net.dns, names);
-    web_server_start(&net.local, "127.0.0.1", NULL, pages);
-    web_server_start(&net.public, OWN_NETWORK_PUBLIC, NULL, pages);
+    web_net_start(&net, names, pages);
     return 0;
 }
 
 static int stop(void **state)
 {
     (void)state;
-    web_server_stop(&net.local);
-    web_server_stop(&net.public);
-    dns_server_stop(&net.dns);
+    web_net_stop(&net);
     return 0;
 }
 
